@@ -1,0 +1,58 @@
+# Each target does its own set-up: `make lab` and `make test` are all a newcomer needs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: lab test train samples pictures inplace-abn lock
+
+lab: .venv/lab
+	$(BIN)/jupyter lab --ip=localhost --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(LAB)
+
+test: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+# Train weights/mini.safetensors anew, from synthetic scenes and, where given, real pictures:
+# make train TRAIN="--pictures FOLDER --validation FOLDER"
+train: .venv/test
+	$(BIN)/python -m tnv2.training --out weights/mini.safetensors $(TRAIN)
+
+# Draw sample_data/ anew.
+samples: .venv/lab
+	$(BIN)/python -c "from tnv2.scenes import write_samples; write_samples('sample_data')"
+
+# Take the README's pictures anew, from JupyterLab in Chromium.
+pictures: .venv/test
+	$(BIN)/python docs/take_pictures.py
+
+# The optional package behind norm_act=InPlaceABN: built from source against the torch that is installed, about two minutes.
+inplace-abn: .venv/test
+	$(INSTALL) -e ".[inplace-abn]"
+	$(INSTALL) --no-build-isolation inplace-abn==1.1.0
+
+# Renew constraints.txt.
+lock: .venv/test
+	$(INSTALL) uv
+	sed -n '/^#/p' constraints.txt > constraints.part
+	$(BIN)/uv pip compile --upgrade --universal --python-version 3.10 --all-extras --no-annotate --no-header --quiet pyproject.toml >> constraints.part
+	mv constraints.part constraints.txt
+
+.venv/lab: .venv/made pyproject.toml constraints.txt
+	@echo "Installing into .venv; the first time takes some minutes."
+	$(INSTALL) -e ".[lab]"
+	@touch $@
+
+.venv/test: .venv/made pyproject.toml constraints.txt
+	@echo "Installing into .venv; the first time takes some minutes."
+	$(INSTALL) -e ".[lab,test]"
+	@touch $@ .venv/lab
+
+# An environment that is there and has pip is kept, so that its torch may be chosen beforehand. Debian's Python without
+# python3-venv makes one without pip, which the pip outside then puts in.
+.venv/made:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'tnv2 needs Python 3.10 or newer, this is ' + sys.version.split()[0] + '. Try: make PYTHON=python3.12 ...')"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv >/dev/null 2>&1 \
+		|| { $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	@touch $@

@@ -1,0 +1,86 @@
+"""What several tests stand on: real SpaceNet tiles, where they are at hand, and a real browser."""
+
+import functools
+import http.server
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from lab import ROOT, chromium
+
+from tnv2 import find_tiles, load_model, predict, sample_tiles
+
+SHARED = Path(os.environ.get("TNV2_SHARED", ROOT.parent / "shared"))
+
+
+def unavailable(reason):
+    """Skip a test whose means are not here; fail it in CI, where they must be."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def inplace_abn():
+    """The real inplace-abn package."""
+    try:
+        import inplace_abn
+    except ImportError:
+        unavailable("inplace-abn is not built; make inplace-abn builds it")
+    return inplace_abn
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder with real tiles and the reference forward pass, which is not part of this repository."""
+    if not (SHARED / "data" / "MANIFEST.csv").is_file():
+        pytest.skip(
+            f"real SpaceNet tiles are not at {SHARED}; set TNV2_SHARED to the folder that holds data/ and reference/"
+        )
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def real_tiles(shared):
+    """Four labelled Vegas tiles, 650 x 650 px, one of them without buildings."""
+    return [files.read() for files in find_tiles(shared / "data" / "AOI_2_Vegas")]
+
+
+@pytest.fixture(scope="session")
+def sample_maps():
+    """The mini network's Probabilities of the sample tiles."""
+    model = load_model("mini", device="cpu")
+    return [predict(model, tile) for tile in sample_tiles()]
+
+
+@pytest.fixture(scope="session")
+def real_maps(real_tiles):
+    """The mini network's Probabilities of the real tiles."""
+    model = load_model("mini", device="cpu")
+    return [predict(model, tile) for tile in real_tiles]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, headless."""
+    with chromium() as running:
+        if running is None:
+            unavailable("Chromium is not installed; on Debian: apt-get install chromium")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def served():
+    """The address of an HTTP server on loopback that serves tnv2/tuner."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    handler = functools.partial(Quiet, directory=ROOT / "tnv2" / "tuner")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

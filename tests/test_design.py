@@ -1,0 +1,128 @@
+"""The house keeps its plan: imports go down only, loading stays light, the lists of dependencies agree."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+import yaml
+from lab import ROOT
+
+FLOORS = [
+    {"footprints", "georeference", "handouts", "network", "instances", "pictures"},
+    {"tiles", "weights", "scoring", "recipes", "canvas", "views"},
+    {"inference", "scenes"},
+    {"bands", "training", "widgets"},
+]
+FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+
+
+def imported(path):
+    """The modules of the package that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield from [node.module] if node.module else [alias.name for alias in node.names]
+
+
+def test_every_file_imports_from_lower_floors_only():
+    files = [path for path in (ROOT / "tnv2").glob("*.py") if path.stem != "__init__"]
+    assert {path.stem for path in files} == set(FLOOR)
+    for path in files:
+        for name in imported(path):
+            assert FLOOR[name] < FLOOR[path.stem], f"{path.stem} imports {name}"
+
+
+def test_importing_loads_nothing_heavy_and_labels_need_no_torch():
+    code = (
+        "import sys, tnv2\n"
+        "heavy = {'torch', 'matplotlib', 'anywidget', 'cv2', 'skimage', 'shapely', 'tifffile', 'numba', 'numpy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "import numpy as np\n"
+        "maps = tnv2.Probabilities(np.ones((8, 8)), np.zeros((8, 8)))\n"
+        "assert tnv2.label_instances(maps).max() == 1\n"
+        "assert 'torch' not in sys.modules\n"
+        "tnv2.predict, tnv2.load_model\n"
+        "assert not {'anywidget', 'matplotlib', 'shapely', 'tifffile'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+def test_every_public_name_is_there_and_documented():
+    import tnv2
+
+    for name in tnv2.__all__:
+        assert getattr(tnv2, name).__doc__ or name == "BANDS"
+
+
+def own_requirements():
+    """(name, extra) of what pyproject.toml asks for."""
+    for line in metadata.requires("tnv2"):
+        name = re.match(r"[A-Za-z0-9_.-]+", line)[0]
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", line)
+        yield name, extra[1] if extra else None
+
+
+def pins():
+    """{name: {version, ...}} of constraints.txt."""
+    found = {}
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, version = re.fullmatch(r"([a-z0-9-]+)==([^ ]+)(?: ; .+)?", line).groups()
+            found.setdefault(name, set()).add(version)
+    return found
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_constraints_pin_what_is_installed():
+    """Everything that the package and its extras need, and what those need, is pinned at the version that runs now."""
+    pinned, missing, seen = pins(), [], set()
+    waiting = [canonical(name) for name, extra in own_requirements() if extra != "inplace-abn"]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:  # for another platform or Python
+            continue
+        if found.version.split("+")[0] not in pinned.get(name, set()):
+            missing.append(f"{name}=={found.version}")
+        needs = [line for line in found.requires or [] if "extra ==" not in line]
+        waiting += [canonical(re.match(r"[A-Za-z0-9_.-]+", line)[0]) for line in needs]
+    assert not missing, f"constraints.txt does not pin {missing}; make lock renews it"
+    assert len(seen) > 60
+
+
+def test_torch_is_pinned_to_one_version():
+    assert pins()["torch"] == {"2.13.0"}
+    assert "torch==2.13.0" in (ROOT / "pyproject.toml").read_text()
+
+
+def test_conda_users_get_the_same():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    project = (ROOT / "pyproject.toml").read_text()
+    python = re.search(r'requires-python = "(.+)"', project)[1]
+    *packages, pip = environment["dependencies"]
+    assert packages == [f"python{python}", "pip"]
+    constraint, editable = pip["pip"]
+    assert (ROOT / constraint.removeprefix("--constraint ")).is_file()
+    extras = re.fullmatch(r"--editable \.\[(.+)\]", editable)[1].split(",")
+    assert set(extras) <= {extra for _, extra in own_requirements()}
+
+
+def test_the_readme_names_the_commands_that_exist():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert {"lab", "test"} <= set(named) <= set(targets)
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tnv2").glob("*.py")), ids=lambda path: path.stem)
+def test_files_stay_short(path):
+    assert len(path.read_text().splitlines()) <= 320
