@@ -1,0 +1,25 @@
+"""tnv2: see, teach and tune building detection from satellite tiles with TernausNetV2."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "footprints": ["read_footprints", "rasterise"],
+        "georeference": ["Georeference"],
+        "tiles": ["BANDS", "Tile", "TileFiles", "find_tiles", "read_tile", "sample_tiles"],
+        "network": ["ABN", "TernausNetV2"],
+        "instances": ["Probabilities", "Thresholds", "label_instances"],
+        "weights": ["load_model"],
+        "inference": ["predict"],
+        "scoring": ["Match", "match"],
+        "scenes": ["render_scene"],
+        "widgets": ["ThresholdTuner"],
+        "recipes": ["Recipe"],
+        "bands": ["BandViewer"],
+        "pictures": [
+            *("composite", "difference_map", "false_colour", "normalised_difference", "overlay"),
+            *("probability_map", "stretch", "true_colour"),
+        ],
+    },
+)

@@ -1,0 +1,123 @@
+"""Footprints: the buildings that people drew, as rings in pixels and as a label image."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+
+def read_footprints(path, georeference=None, name=""):
+    """Return the buildings of a GeoJSON or of the challenge CSV's tile ``name``, each a list of rings in pixels.
+
+    A ring is an (N, 2) float array of column, row; a building's rings may be the outer and inner ones of several polygons,
+    a pixel is inside where an odd number of rings is around it. GeoJSON positions are taken to the tile's CRS and by
+    ``georeference`` to pixels, or as pixels where it is None.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist. Pass a GeoJSON or the challenge CSV, or leave footprints_path out.")
+    try:
+        return csv_buildings(path, name) if path.suffix.lower() == ".csv" else geojson_buildings(path, georeference)
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError, csv.Error) as error:
+        raise ValueError(
+            f"{path} cannot be read as footprints ({type(error).__name__}: {error}). A GeoJSON FeatureCollection of "
+            "Polygons and MultiPolygons is needed, or SpaceNet's CSV with ImageId and PolygonWKT_Pix."
+        ) from error
+
+
+def geojson_buildings(path, georeference):
+    """Return the buildings of a GeoJSON FeatureCollection as lists of rings in pixels."""
+    collection = json.loads(path.read_text(encoding="utf-8-sig"))
+    to_pixels = pixel_transform(collection, georeference)
+    buildings = []
+    for feature in collection["features"]:
+        geometry = feature["geometry"]
+        rings = [to_pixels(as_ring(ring)) for polygon in polygons(geometry) for ring in polygon] if geometry else []
+        if not all(np.isfinite(ring).all() for ring in rings):
+            raise ValueError("positions cannot be brought into the tile's coordinate system")
+        if rings:
+            buildings.append(rings)
+    return buildings
+
+
+def polygons(geometry):
+    """Return the polygons of a GeoJSON geometry, each a list of rings."""
+    kind = geometry["type"]
+    if kind == "GeometryCollection":
+        return [polygon for part in geometry["geometries"] for polygon in polygons(part)]
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise ValueError(f"a feature is a {kind}; footprints are Polygons and MultiPolygons")
+    return [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]
+
+
+def pixel_transform(collection, georeference):
+    """Return the function from a GeoJSON's positions to pixels; GeoJSON is WGS 84 unless a ``crs`` member says otherwise."""
+    if georeference is None:
+        return np.asarray
+    if not georeference.crs or (georeference.crs == "EPSG:4326" and "crs" not in collection):
+        return georeference.to_pixels
+    from pyproj import CRS, Transformer
+
+    source = CRS.from_user_input((collection.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326"))
+    transformer = Transformer.from_crs(source, CRS.from_user_input(georeference.crs), always_xy=True)
+    return lambda ring: georeference.to_pixels(np.stack(transformer.transform(*ring.T), axis=1))
+
+
+def csv_buildings(path, name):
+    """Return the buildings of one ImageId in the challenge's CSV as lists of rings in pixels."""
+    from shapely import from_wkt, get_parts
+    from shapely.errors import ShapelyError
+
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.DictReader(file) if row["ImageId"] == name]
+    if not rows:
+        raise ValueError(f"it has no row with ImageId {name!r}")
+    buildings = []
+    for row in rows:
+        text = row["PolygonWKT_Pix"] or ""
+        try:
+            parts = get_parts(from_wkt(text))
+        except ShapelyError as error:
+            raise ValueError(f"{text[:60]!r} is no polygon") from error
+        if any(part.geom_type != "Polygon" for part in parts):
+            raise ValueError(f"{text[:60]!r} is no polygon")
+        rings = [ring for part in parts for ring in (part.exterior, *part.interiors) if not ring.is_empty]
+        if rings:  # a tile without buildings has one row with POLYGON EMPTY
+            buildings.append([as_ring(ring.coords) for ring in rings])
+    return buildings
+
+
+def rasterise(buildings, shape):
+    """Return (H, W) int32 labels 1..N for N buildings given as lists of rings in pixels.
+
+    A pixel belongs to a building if its centre does. Smaller buildings are drawn last, so that none hides under a larger.
+    Buildings without a pixel, outside the tile or thinner than one, get no label.
+
+    >>> rasterise([[np.array([[1, 0], [4, 0], [4, 2], [1, 2]])]], (3, 5))
+    array([[0, 1, 1, 1, 0],
+           [0, 1, 1, 1, 0],
+           [0, 0, 0, 0, 0]], dtype=int32)
+    """
+    from skimage.draw import polygon
+
+    inside = []
+    for rings in buildings:
+        pixels = np.zeros(0, int)
+        for ring in rings:
+            rows, columns = polygon(ring[:, 1] - 0.5, ring[:, 0] - 0.5, shape)
+            pixels = np.setxor1d(pixels, np.ravel_multi_index((rows, columns), shape), assume_unique=True)
+        inside.append(pixels)
+    labels = np.zeros(shape, np.int32)
+    for i in sorted(range(len(inside)), key=lambda i: -len(inside[i])):
+        labels.ravel()[inside[i]] = i + 1
+    seen, labels = np.unique(labels, return_inverse=True)
+    return (labels.reshape(shape) + (seen[0] != 0)).astype(np.int32)
+
+
+def as_ring(positions):
+    """Return an (N, 2) float array of positions, a third coordinate dropped."""
+    ring = np.array([position[:2] for position in positions], float)
+    if ring.ndim != 2 or not np.isfinite(ring).all():
+        raise ValueError("a ring has positions that are not pairs of finite numbers")
+    return ring

@@ -1,0 +1,78 @@
+"""Georeference: where pixels are on the ground."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """Where a tile's pixels are on the ground.
+
+    transform : (a, b, c, d, e, f) with x = a * column + b * row + c and y = d * column + e * row + f, where column and
+        row count from the upper left *corner* of the upper left pixel, whose centre is (0.5, 0.5).
+    crs : coordinate reference system of x and y as "EPSG:4326"; "" where the file does not say.
+    """
+
+    transform: tuple
+    crs: str = ""
+
+    def __post_init__(self):
+        if not isinstance(self.crs, str):
+            raise ValueError(f'crs is {self.crs!r}; it must be text such as "EPSG:4326", or "" where it is unknown.')
+        object.__setattr__(self, "transform", tuple(float(value) for value in self.transform))
+        if len(self.transform) != 6 or not np.isfinite(self.transform).all() or np.linalg.det(self.matrix[:2, :2]) == 0:
+            raise ValueError(
+                f"transform is {self.transform}; it must be six finite numbers (a, b, c, d, e, f) that do not squash the "
+                "tile to a line. For a north-up tile: (pixel width, 0, left, 0, -pixel height, top)."
+            )
+
+    @property
+    def matrix(self):
+        """The transform as a 3x3 matrix that takes (column, row, 1) to (x, y, 1)."""
+        return np.array([self.transform[:3], self.transform[3:], (0, 0, 1)])
+
+    def to_world(self, pixels):
+        """Return (N, 2) x, y of (N, 2) column, row."""
+        return affine(self.matrix, pixels)
+
+    def to_pixels(self, world):
+        """Return (N, 2) column, row of (N, 2) x, y."""
+        return affine(np.linalg.inv(self.matrix), world)
+
+    def pixel_area(self, shape):
+        """Return a pixel's mean area on the ground over a tile of ``shape`` (H, W), in square metres, by geodesic.
+
+        None where the CRS is unknown.
+        """
+        if not self.crs:
+            return None
+        from pyproj import Geod, Transformer
+
+        height, width = shape
+        corners = self.to_world([(0, 0), (width, 0), (width, height), (0, height)])
+        degrees = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(*corners.T)
+        return abs(Geod(ellps="WGS84").polygon_area_perimeter(*degrees)[0]) / (height * width)
+
+
+def read_georeference(page):
+    """Return the Georeference of a tifffile page from its GeoTIFF tags (OGC 19-008), or None where it has none."""
+    tags = {tag.name: np.ravel(tag.value) for tag in page.tags if tag.name.startswith("Model")}
+    keys = page.geotiff_tags or {}
+    if "ModelTransformationTag" in tags:
+        a, b, _, c, d, e, _, f = tags["ModelTransformationTag"][:8]
+    elif "ModelPixelScaleTag" in tags and "ModelTiepointTag" in tags:
+        column, row, _, x, y, _ = tags["ModelTiepointTag"][:6]
+        width, height = tags["ModelPixelScaleTag"][:2]
+        a, b, c, d, e, f = width, 0, x - column * width, 0, -height, y + row * height
+    else:
+        return None
+    if int(keys.get("GTRasterTypeGeoKey", 1)) == 2:  # PixelIsPoint: the tie point is a pixel's centre
+        c, f = c - (a + b) / 2, f - (d + e) / 2
+    code = int(keys.get("ProjectedCSTypeGeoKey", keys.get("GeographicTypeGeoKey", 32767)))
+    return Georeference((a, b, c, d, e, f), f"EPSG:{code}" if code < 32767 else "")
+
+
+def affine(matrix, points):
+    """Return (N, 2) points moved by a 3x3 matrix."""
+    return np.asarray(points, float) @ matrix[:2, :2].T + matrix[:2, 2]

@@ -1,0 +1,185 @@
+"""Weights: from a name or a file to a network ready to predict, and back to a file."""
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .instances import Thresholds
+from .network import TernausNetV2
+
+FOLDER = Path(__file__).resolve().parent.parent / "weights"
+FILES = {"mini": "mini.safetensors", "published": "deepglobe_buildings.pt"}
+PUBLISHED_AT = "https://drive.google.com/file/d/1k95VGNZG74Vvu-X-MSpbaHjMDvNEepIi"
+
+
+def load_model(name_or_path="mini", device="auto"):
+    """Return a TernausNetV2 with its weights, in eval mode, on a device.
+
+    name_or_path : "mini" (in the box), "published" (the authors' ``deepglobe_buildings.pt``, put into ``weights/``), or the
+        path of a ``.safetensors`` file or of a checkpoint in the published ``.pt`` format.
+    device : "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
+
+    The network's sizes are read off the tensors. ``model.thresholds`` are the recommended Thresholds, the published
+    demo's where the file names none; ``model.copes_without_mul`` says whether it was trained without MUL bands too.
+
+    Nothing but tensors is ever loaded: a pickle with code in it is refused, as is a file that is cut short or of another
+    network, with a ValueError that says what is missing or unexpected.
+    """
+    path = weights_file(name_or_path)
+    state, card = read_safetensors(path) if path.suffix.lower() == ".safetensors" else (read_checkpoint(path), {})
+    model = fitted(state, path).eval().to(chosen_device(device), memory_format=torch.channels_last)
+    model.thresholds = recommended(card, path)
+    model.origin = {"weights": str(name_or_path), "sha256": sha256(path)}
+    model.copes_without_mul = bool(card.get("copes_without_mul", False))
+    return model
+
+
+def recommended(card, path):
+    """Return the Thresholds on a weights file's card; ``path`` is for the message."""
+    try:
+        return Thresholds(**card.get("thresholds", {}))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"the card in {path} names no thresholds that can be ({error}). Save it with save_model."
+        ) from error
+
+
+def save_model(model, path, thresholds=Thresholds(), copes_without_mul=False):
+    """Write a network's weights, its recommended Thresholds and whether it copes without MUL to a safetensors file.
+
+    Convolution weights are stored in float16, half the size; what has one dimension (norms, biases) stays float32.
+    """
+    path = Path(path)
+    card = {"thresholds": asdict(thresholds), "copes_without_mul": copes_without_mul}
+    state = {
+        key: (tensor.half() if tensor.ndim > 1 else tensor).cpu().contiguous() for key, tensor in model.state_dict().items()
+    }
+    part = path.with_name(f".{path.name}.part")
+    save_file(state, part, metadata={"tnv2": json.dumps(card)})
+    os.replace(part, path)
+
+
+def sha256(path):
+    """Return the SHA-256 checksum of a file as hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def weights_file(name_or_path):
+    """Return the path of a name's or a path's weights, which exists."""
+    path = FOLDER / FILES[name_or_path] if name_or_path in FILES else Path(name_or_path)
+    if path.is_file():
+        return path
+    if name_or_path == "published":
+        raise FileNotFoundError(
+            f"the published weights are not at {path}. Download deepglobe_buildings.pt (269 MB) from {PUBLISHED_AT} and put "
+            'it there, or use load_model("mini"), which is in the box.'
+        )
+    names = " or ".join(repr(name) for name in FILES)
+    raise FileNotFoundError(f"there are no weights at {path}. Pass {names}, or the path of a .safetensors or .pt file.")
+
+
+def read_safetensors(path):
+    """Return the tensors of a safetensors file and what its metadata says of the model."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {}).get("tnv2", "{}"))
+            if not isinstance(card, dict):
+                raise ValueError(f"its card is {card!r}, not a table")
+            return {key: file.get_tensor(key) for key in file.keys()}, card  # noqa: SIM118, safe_open is no dict
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(f"{path} is not a whole safetensors file of this kit ({error}). Fetch it again.") from error
+
+
+def read_checkpoint(path):
+    """Return the tensors of a published checkpoint under the network's own keys."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that are refused below
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} holds more than tensors, or is no checkpoint at all; only tensors are loaded, because a pickle can run "
+            "code. Save the model's state_dict() alone with torch.save, or as safetensors."
+        ) from error
+    except Exception as error:  # torch raises whatever the damage leads to
+        raise ValueError(
+            f"{path} is damaged or cut short ({type(error).__name__}: {str(error)[:200]}). Fetch it again."
+        ) from error
+    for wrapper in ("model", "state_dict"):
+        if isinstance(checkpoint, dict) and isinstance(checkpoint.get(wrapper), dict):
+            checkpoint = checkpoint[wrapper]
+    if not isinstance(checkpoint, dict) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in checkpoint.items()
+    ):
+        raise ValueError(
+            f'{path} is not a state dict; it must hold {{"model": {{key: tensor}}}} or {{key: tensor}}. '
+            "Save model.state_dict()."
+        )
+    return {own_key(key): tensor for key, tensor in checkpoint.items()}
+
+
+def own_key(key):
+    """Return a published checkpoint's key as the network spells it.
+
+    >>> own_key("module.conv2.block1.bn1.bn.weight")
+    'conv2.block1.bn1.weight'
+    """
+    return re.sub(r"\b(bn\d)\.bn\.", r"\1.", key.removeprefix("module."))
+
+
+def fitted(state, path):
+    """Return a TernausNetV2 of the sizes that ``state`` has, loaded with it; ``path`` is for messages."""
+    try:
+        width, num_input_channels = state["conv1.conv1.weight"].shape[:2]
+        model = TernausNetV2(
+            num_classes=state["final.weight"].shape[0],
+            num_filters=state["dec1.conv.weight"].shape[0],
+            is_deconv="dec5.block.1.weight" in state,
+            num_input_channels=num_input_channels,
+            width=width,
+        )
+    except (KeyError, ValueError, IndexError):
+        model = TernausNetV2()
+    own = model.state_dict()
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in own]
+    misfit = [key for key in own if key in state and state[key].shape != own[key].shape]
+    if missing or unexpected or misfit:
+        told = [f"{what}: {listed(keys)}" for what, keys in
+                (("missing", missing), ("unexpected", unexpected), ("of another shape", misfit)) if keys]  # fmt: skip
+        raise ValueError(f"{path} does not hold a TernausNetV2. {'; '.join(told)}. Pass weights of this network.")
+    broken = [key for key in own if key in state and not torch.isfinite(state[key]).all()]
+    if broken:
+        raise ValueError(f"{path} has values that are not finite in {listed(broken)}. Train or fetch it again.")
+    model.load_state_dict(state, strict=False)  # old files lack num_batches_tracked
+    return model
+
+
+def listed(keys):
+    """Return the first keys and how many more there are."""
+    return ", ".join(keys[:6]) + (f" and {len(keys) - 6} more" if len(keys) > 6 else "")
+
+
+def chosen_device(device):
+    """Return the torch.device of a name, "auto" for a GPU where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f'device is {device!r}; it must be "auto", "cpu", "cuda" or "cuda:1".') from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            'device is "cuda", but this torch sees no GPU. Install the CUDA build of torch (README, "With a GPU"), or pass '
+            '"auto".'
+        )
+    return device
