@@ -1,0 +1,83 @@
+"""Scenes are the same for the same seed, look like the sensor's counts, and their truth is exact."""
+
+import numpy as np
+import pytest
+
+from tnv2 import find_tiles, render_scene, sample_tiles
+from tnv2.pictures import outlines
+from tnv2.scenes import SAMPLES, STYLES
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_same_seed_same_scene(style):
+    first, again, other = (render_scene(seed, 200, style) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first.tile.mul, again.tile.mul)
+    np.testing.assert_array_equal(first.tile.truth, again.tile.truth)
+    assert (first.tile.mul != other.tile.mul).any()
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_counts_are_11_bit_and_rgb_is_bands_5_3_2(style):
+    tile = render_scene(3, 300, style).tile
+    assert tile.mul.dtype == np.uint16
+    assert 1000 < tile.mul.max() <= 2047
+    assert tile.mul.min() > 0
+    np.testing.assert_array_equal(tile.rgb, tile.mul[..., [4, 2, 1]])
+
+
+def test_truth_has_the_pixels_whose_centres_are_in_a_footprint():
+    from shapely import Polygon, contains_xy
+
+    scene = render_scene(4, 300, "suburb")
+    rows, columns = np.mgrid[:300, :300] + 0.5
+    inside = np.any([contains_xy(Polygon(ring), columns, rows) for ring in scene.footprints], axis=0)
+    np.testing.assert_array_equal(scene.tile.truth > 0, inside)
+    assert scene.tile.truth.max() > 5
+
+
+def test_picture_has_its_edges_where_the_truth_has():
+    """Along the footprints' outlines the counts change more than along the same outlines moved elsewhere."""
+    tile = render_scene(7, 400, "suburb").tile
+    slope = np.hypot(*np.gradient(tile.mul[..., 2].astype(float)))
+
+    def change(truth):
+        return np.median(slope[outlines(truth)])
+
+    assert change(tile.truth) > 2 * change(np.roll(tile.truth, (11, 9), axis=(0, 1)))
+    assert change(tile.truth) > 2 * change(tile.truth[::-1, ::-1])
+
+
+def test_far_seeds_are_still_at_sea():
+    for seed in (0, 2499, 2**32 - 1):
+        longitude, latitude = render_scene(seed, 32).tile.georeference.to_world([(16, 16)])[0]
+        assert -21 < longitude < 6
+        assert abs(latitude) < 0.01
+
+
+def test_a_saved_scene_reads_back_the_same(tmp_path):
+    scene = render_scene(8, 200, "terraces")
+    scene.save(tmp_path)
+    (files,) = find_tiles(tmp_path)
+    tile = files.read()
+    np.testing.assert_array_equal(tile.rgb, scene.tile.rgb)
+    np.testing.assert_array_equal(tile.mul, scene.tile.mul)
+    np.testing.assert_array_equal(tile.truth, scene.tile.truth)
+    assert (tile.name, tile.georeference) == (scene.tile.name, scene.tile.georeference)
+
+
+def test_sample_data_is_what_the_code_draws():
+    for tile, (seed, style) in zip(sample_tiles(), SAMPLES.items(), strict=True):
+        scene = render_scene(seed, style=style)
+        np.testing.assert_array_equal(tile.truth, scene.tile.truth)
+        difference = np.abs(tile.mul.astype(int) - scene.tile.mul)
+        assert difference.max() <= 2, "libraries may round apart by a count"
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match="style is 'village'; it must be one of suburb"):
+        render_scene(0, style="village")
+    with pytest.raises(ValueError, match="size is 8"):
+        render_scene(0, size=8)
+    for seed in (-1, 1.5, None, 2**32):
+        with pytest.raises(ValueError, match=rf"seed is {seed}; it must be a whole number"):
+            render_scene(seed)

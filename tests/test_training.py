@@ -1,0 +1,132 @@
+"""Training: targets where they belong, a loss that falls, the same network for the same seed."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tnv2 import render_scene
+from tnv2.training import Crops, Recipe, border_target, known_border, picture_tiles, segmentation_loss, train
+
+TINY = Recipe(width=2, num_filters=1, steps=12, batch=2, crop=64, scenes=1)
+
+
+@pytest.mark.parametrize("gap", range(13))
+def test_border_lies_where_two_instances_are_near(gap):
+    labels = np.zeros((30, 60), np.int32)
+    labels[5:25, 5:20], labels[5:25, 20 + gap : 35 + gap] = 1, 2
+    border = border_target(labels, reach=4)
+    middle = (19.5 + 19.5 + gap) / 2
+    if gap > 8:
+        assert not border.any()
+    else:
+        columns = np.flatnonzero(border[15])
+        assert columns.mean() == pytest.approx(middle, abs=0.5)
+        assert 3 <= len(columns) <= 4
+        assert border[:, : columns.min()].sum() + border[:, columns.max() + 1 :].sum() == 0
+
+
+def test_touching_instances_have_a_border_and_lone_ones_none():
+    labels = np.zeros((20, 30), np.int32)
+    labels[5:15, 5:15], labels[5:15, 15:25] = 7, 3
+    assert border_target(labels)[5:15, 14:16].all()
+    assert not border_target(np.where(labels == 7, 7, 0)).any()
+    assert not border_target(np.zeros((20, 30), np.int32)).any()
+
+
+def test_loss_falls_as_logits_get_right():
+    targets = (torch.rand(2, 2, 32, 32, generator=torch.Generator().manual_seed(0)) > 0.7).float()
+    known = torch.ones_like(targets)
+    losses = [segmentation_loss(strength * (2 * targets - 1), targets, known).item() for strength in (-5, 0, 1, 5, 20)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.01
+
+
+def test_pixels_that_are_not_known_do_not_count():
+    logits, targets = torch.randn(2, 2, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    known = torch.ones_like(logits)
+    known[:, 1, :4] = 0
+    other = torch.where(known > 0, logits, -logits)
+    targets = (targets > 0).float()
+    torch.testing.assert_close(segmentation_loss(logits, targets, known), segmentation_loss(other, targets, known))
+
+
+def test_border_is_not_believed_inside_what_may_be_merged():
+    labels = np.zeros((40, 60), np.int32)
+    labels[2:12, 2:12], labels[2:12, 20:30], labels[20:30, 2:42] = 1, 2, 3
+    np.testing.assert_array_equal(known_border(labels, merged=True), labels != 3)
+    assert known_border(labels, merged=False).all()
+    assert known_border(np.zeros((9, 9), np.int32), merged=True).all()
+
+
+def test_crops_keep_picture_and_target_together():
+    """Painted on the picture, the truth must come out where the target is, whatever the crop's turn and scale."""
+    tile = render_scene(3, 400, "suburb").tile
+    rgb = np.repeat(np.where(tile.truth > 0, 2000, 100).astype(np.uint16)[..., None], 3, axis=2)
+    crops = Crops([tile.replace(rgb=rgb, mul=None)], [], Recipe(batch=6, crop=96))
+    x, targets, known = crops.batch()
+    assert known[:, 0].all()
+    assert x.shape == (6, 11, 96, 96)
+    assert targets.shape == (6, 2, 96, 96)
+    assert not x[:, 3:].any()
+    for image, target in zip(x[:, 0], targets[:, 0], strict=True):
+        if 0.05 < target.mean() < 0.95:
+            assert np.corrcoef(image.ravel(), target.ravel())[0, 1] > 0.8
+
+
+def test_mul_is_dropped_as_often_as_said():
+    tile = render_scene(3, 200, "suburb").tile
+    crops = Crops([], [tile], Recipe(batch=100, crop=32, without_mul=0.5))
+    x, _, _ = crops.batch()
+    assert 30 < x[:, 3:].flatten(1).any(dim=1).sum() < 70
+
+
+def test_training_is_repeatable_and_moves_the_weights():
+    first, again = (train(TINY, device="cpu") for _ in range(2))
+    for key, value in first.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[key], value, rtol=1e-4, atol=1e-5)
+    assert not first.training
+    assert first.copes_without_mul
+
+
+def test_training_learns():
+    recipe = Recipe(width=4, num_filters=2, steps=60, batch=4, crop=64, scenes=1, average=0.5)
+    crops = Crops([], [render_scene(10_000, 512).tile], recipe)
+    batch = crops.batch()
+    before = train(Recipe(width=4, num_filters=2, steps=1, batch=4, crop=64, scenes=1, average=0.5), device="cpu")
+    after = train(recipe, device="cpu")
+    with torch.inference_mode():
+        losses = [segmentation_loss(model(batch[0]), *batch[1:]).item() for model in (before, after)]
+    assert losses[1] < 0.9 * losses[0]
+
+
+def test_real_pictures_become_tiles(shared):
+    tiles = picture_tiles(shared / "data" / "png_8bit")
+    assert len(tiles) == 18
+    assert {tile.shape for tile in tiles} == {(650, 650)}
+    assert sum(tile.truth.max() for tile in tiles) > 400
+    assert tiles[0].name == "AOI_2_Vegas_img1990"
+
+
+def test_folders_without_pictures_and_recipes_without_sense_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no NAME_mask\.png"):
+        picture_tiles(tmp_path)
+    cv2.imwrite(str(tmp_path / "a_mask.png"), np.zeros((40, 40, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"a\.png is missing"):
+        picture_tiles(tmp_path)
+    for wrong in ({"steps": 0}, {"crop": 33}, {"without_mul": 7}, {"rate": 0}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
+            Recipe(**wrong)
+    with pytest.raises(ValueError, match="nothing to train on"):
+        train(Recipe(scenes=0))
+
+
+def test_progress_is_reported():
+    seen = []
+    train(TINY, device="cpu", on_progress=lambda step, model: seen.append((step, model.training)))
+    assert seen == [(12, False)]
+
+
+@pytest.fixture(autouse=True)
+def no_bars(monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
