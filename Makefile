@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 .PHONY: lab test train samples pictures inplace-abn lock
 
 lab: .venv/lab
-	$(BIN)/jupyter lab --ip=localhost --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(LAB)
+	$(BIN)/jupyter lab --ip=localhost --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB)
 
 test: .venv/test
 	$(BIN)/ruff check .

@@ -1,0 +1,51 @@
+"""A recipe is kept, read back, and makes the same labels again."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tnv2 import Recipe, Thresholds, ThresholdTuner, Tile, load_model, predict, sample_tiles
+
+
+@pytest.fixture(scope="module")
+def tuner():
+    tile = sample_tiles()[0]
+    return ThresholdTuner(tile, predict(load_model("mini", device="cpu"), tile), Thresholds(0.4, 0.6, 0.7, 25))
+
+
+def test_its_code_gives_identical_labels(tuner):
+    names = {}
+    exec(str(tuner.recipe), names)
+    np.testing.assert_array_equal(names["labels"], tuner.labels)
+    assert names["labels"].max() > 5
+
+
+def test_it_follows_the_sliders_and_names_the_weights(tuner):
+    tuner.mask = 0.33
+    recipe = tuner.recipe
+    assert recipe.thresholds == Thresholds(0.33, 0.6, 0.7, 25)
+    assert (recipe.weights, len(recipe.sha256)) == ("mini", 64)
+    assert recipe.versions["numpy"] == np.__version__
+    assert json.loads(json.dumps(recipe.record()))["thresholds"]["mask"] == 0.33
+
+
+def test_it_is_kept_and_read_back(tuner, tmp_path):
+    tuner.recipe.save(tmp_path / "recipe.json")
+    assert Recipe.load(tmp_path / "recipe.json") == tuner.recipe
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.json"]
+
+
+def test_arrays_without_files_say_so():
+    maps = ThresholdTuner(sample_tiles()[1], predict(load_model("mini", device="cpu"), sample_tiles()[1])).probabilities
+    text = str(Recipe.of(Tile(np.zeros((650, 650, 3), np.uint8), name="mine"), maps, Thresholds()))
+    assert "tile = ...  # 'mine' was not read from files" in text
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other"}', '{"format": "tnv2 recipe 1", "thresholds": 3}'])
+def test_what_is_no_recipe_is_refused(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ValueError, match=r"a\.json is no recipe"):
+        Recipe.load(tmp_path / "a.json")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        Recipe.load(tmp_path / "b.json")
