@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tnv2 import render_scene
-from tnv2.training import Crops, Recipe, border_target, known_border, picture_tiles, segmentation_loss, train
+from tnv2.training import Crops, Phase, border_target, known_border, picture_tiles, segmentation_loss, train
 
-TINY = Recipe(width=2, num_filters=1, steps=12, batch=2, crop=64, scenes=1)
+TINY = Phase(width=2, num_filters=1, steps=12, batch=2, crop=64, scenes=1)
 
 
 @pytest.mark.parametrize("gap", range(13))
@@ -63,7 +63,7 @@ def test_crops_keep_picture_and_target_together():
     """Painted on the picture, the truth must come out where the target is, whatever the crop's turn and scale."""
     tile = render_scene(3, 400, "suburb").tile
     rgb = np.repeat(np.where(tile.truth > 0, 2000, 100).astype(np.uint16)[..., None], 3, axis=2)
-    crops = Crops([tile.replace(rgb=rgb, mul=None)], [], Recipe(batch=6, crop=96))
+    crops = Crops([tile.replace(rgb=rgb, mul=None)], [], Phase(batch=6, crop=96))
     x, targets, known = crops.batch()
     assert known[:, 0].all()
     assert x.shape == (6, 11, 96, 96)
@@ -76,7 +76,7 @@ def test_crops_keep_picture_and_target_together():
 
 def test_mul_is_dropped_as_often_as_said():
     tile = render_scene(3, 200, "suburb").tile
-    crops = Crops([], [tile], Recipe(batch=100, crop=32, without_mul=0.5))
+    crops = Crops([], [tile], Phase(batch=100, crop=32, without_mul=0.5))
     x, _, _ = crops.batch()
     assert 30 < x[:, 3:].flatten(1).any(dim=1).sum() < 70
 
@@ -90,11 +90,11 @@ def test_training_is_repeatable_and_moves_the_weights():
 
 
 def test_training_learns():
-    recipe = Recipe(width=4, num_filters=2, steps=60, batch=4, crop=64, scenes=1, average=0.5)
-    crops = Crops([], [render_scene(10_000, 512).tile], recipe)
+    phase = Phase(width=4, num_filters=2, steps=60, batch=4, crop=64, scenes=1, average=0.5)
+    crops = Crops([], [render_scene(10_000, 512).tile], phase)
     batch = crops.batch()
-    before = train(Recipe(width=4, num_filters=2, steps=1, batch=4, crop=64, scenes=1, average=0.5), device="cpu")
-    after = train(recipe, device="cpu")
+    before = train(Phase(width=4, num_filters=2, steps=1, batch=4, crop=64, scenes=1, average=0.5), device="cpu")
+    after = train(phase, device="cpu")
     with torch.inference_mode():
         losses = [segmentation_loss(model(batch[0]), *batch[1:]).item() for model in (before, after)]
     assert losses[1] < 0.9 * losses[0]
@@ -116,9 +116,9 @@ def test_folders_without_pictures_and_recipes_without_sense_are_refused(tmp_path
         picture_tiles(tmp_path)
     for wrong in ({"steps": 0}, {"crop": 33}, {"without_mul": 7}, {"rate": 0}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
-            Recipe(**wrong)
+            Phase(**wrong)
     with pytest.raises(ValueError, match="nothing to train on"):
-        train(Recipe(scenes=0))
+        train(Phase(scenes=0))
 
 
 def test_progress_is_reported():

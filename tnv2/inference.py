@@ -46,7 +46,7 @@ def predict(model, tile, precision="auto"):
     The tile is padded by reflection (without repeating the edge pixel) to a multiple of 32, split evenly, as published,
     and the padding is cut off again. It runs where the model is.
 
-    precision : "float32", "bfloat16", or "auto": bfloat16 where the hardware has it in its matrix units.
+    precision : "float32", "bfloat16", or "auto": bfloat16 where the hardware computes in it natively.
 
     Warns where a network that was never trained without MUL is given a tile without, and where MUL is not in the sensor's
     counts. Raises ValueError for a tile smaller than 32 px a side, and for a model in training mode.

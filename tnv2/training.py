@@ -22,8 +22,8 @@ from .weights import chosen_device, load_model, save_model
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a network is trained, one phase of it; ``PHASES`` made ``weights/mini.safetensors``.
+class Phase:
+    """One phase of how a network is trained; ``PHASES`` made ``weights/mini.safetensors``.
 
     width, num_filters : size of the network. steps : optimiser steps of ``batch`` crops of ``crop`` px.
     rate : AdamW's learning rate at its peak. jaccard : share of the soft Jaccard loss beside BCE.
@@ -57,7 +57,7 @@ class Recipe:
 
 
 # First what buildings are, from everything and in every light; then what real ones look like.
-PHASES = (Recipe(steps=5000), Recipe(steps=4000, rate=1e-3, real=0.8, variety=0.3, seed=1))
+PHASES = (Phase(steps=5000), Phase(steps=4000, rate=1e-3, real=0.8, variety=0.3, seed=1))
 
 
 def border_target(labels, reach=4):
@@ -110,8 +110,8 @@ def segmentation_loss(logits, targets, known, jaccard=0.3):
 class Crops:
     """An endless supply of augmented crops from scenes and from real tiles whose touching buildings are merged."""
 
-    def __init__(self, merged, scenes, recipe):
-        self.recipe, self.rng = recipe, np.random.default_rng(recipe.seed)
+    def __init__(self, merged, scenes, phase):
+        self.phase, self.rng = phase, np.random.default_rng(phase.seed)
         guess = guessed_mul(scenes) if scenes else None
         self.real = [self.example(tile if guess is None else tile.replace(mul=guess(tile)), merged=True) for tile in merged]
         self.scenes = [self.example(tile, merged=False) for tile in scenes]
@@ -124,18 +124,18 @@ class Crops:
 
     def batch(self):
         """Return float32 tensors: (N, 11, crop, crop) inputs, (N, 2, crop, crop) targets and where they are known."""
-        pairs = [self.crop() for _ in range(self.recipe.batch)]
+        pairs = [self.crop() for _ in range(self.phase.batch)]
         return tuple(torch.from_numpy(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
 
     def crop(self):
         """Return one (11, crop, crop) input, its (2, crop, crop) targets in [0, 1] and where they are known, 0 or 1."""
-        rng, size = self.rng, self.recipe.crop
-        from_real = self.real and (not self.scenes or rng.random() < self.recipe.real)
+        rng, size = self.rng, self.phase.crop
+        from_real = self.real and (not self.scenes or rng.random() < self.phase.real)
         pool = self.real if from_real else self.scenes
         image, targets = pool[rng.integers(len(pool))]
-        image, targets = warped(image, targets, size, rng, self.recipe.variety)
-        image = recoloured(image, rng, self.recipe.variety)
-        if rng.random() < self.recipe.without_mul:
+        image, targets = warped(image, targets, size, rng, self.phase.variety)
+        image = recoloured(image, rng, self.phase.variety)
+        if rng.random() < self.phase.without_mul:
             image[..., 3:] = 0
         image[..., :3] = (image[..., :3] - IMAGENET_MEAN) / IMAGENET_STD
         building, border, known = np.moveaxis(targets, 2, 0).astype(np.float32) / 255
@@ -203,32 +203,30 @@ def recoloured(image, rng, variety=1.0):
     return image
 
 
-def train(recipe, merged=(), start=None, device="auto", on_progress=None):
-    """Return a network trained by a Recipe on its scenes and on real tiles, in eval mode.
+def train(phase, merged=(), start=None, device="auto", on_progress=None):
+    """Return a network trained in a Phase, on its scenes and on real tiles, in eval mode.
 
     merged : Tiles whose truth has touching buildings as one, as ``picture_tiles`` returns them.
-    start : a network of the recipe's sizes to go on from, left as it is; None for random weights.
+    start : a network of the phase's sizes to go on from, left as it is; None for random weights.
 
     on_progress : called with (step, network) every 500 steps and at the end.
     """
-    if not recipe.scenes and not merged:
+    if not phase.scenes and not merged:
         raise ValueError("there is nothing to train on: no scenes and no real tiles. Raise scenes, or pass tiles.")
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(phase.seed)
     device = chosen_device(device)
     dtype = best_precision(device)
-    scenes = [render_scene(10_000 + i, 512).tile for i in tqdm(range(recipe.scenes), "scenes")]
-    crops = Crops(merged, scenes, recipe)
-    model = TernausNetV2(width=recipe.width, num_filters=recipe.num_filters)
+    scenes = [render_scene(10_000 + i, 512).tile for i in tqdm(range(phase.scenes), "scenes")]
+    crops = Crops(merged, scenes, phase)
+    model = TernausNetV2(width=phase.width, num_filters=phase.num_filters)
     if start is not None:
         model.load_state_dict(start.state_dict())
     model = model.to(device, memory_format=torch.channels_last).train()
     averaged = copy.deepcopy(model)
-    averaged.copes_without_mul, averaged.thresholds = recipe.without_mul > 0, Thresholds()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, recipe.steps, pct_start=0.05, final_div_factor=100
-    )
-    progress = tqdm(range(1, recipe.steps + 1), "training", mininterval=10)
+    averaged.copes_without_mul, averaged.thresholds = phase.without_mul > 0, Thresholds()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=phase.rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, phase.rate, phase.steps, pct_start=0.05, final_div_factor=100)
+    progress = tqdm(range(1, phase.steps + 1), "training", mininterval=10)
     ahead = ThreadPoolExecutor(1)
     upcoming = ahead.submit(crops.batch)
     for step in progress:
@@ -236,15 +234,15 @@ def train(recipe, merged=(), start=None, device="auto", on_progress=None):
         upcoming = ahead.submit(crops.batch)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = model(x)
-        loss = segmentation_loss(logits.float(), targets, known, recipe.jaccard)
+        loss = segmentation_loss(logits.float(), targets, known, phase.jaccard)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        blend(averaged, model, min(recipe.average, step / (step + 10)))
+        blend(averaged, model, min(phase.average, step / (step + 10)))
         progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-        if on_progress and (step % 500 == 0 or step == recipe.steps):
+        if on_progress and (step % 500 == 0 or step == phase.steps):
             on_progress(step, averaged.eval())
             averaged.train()
     ahead.shutdown(cancel_futures=True)
