@@ -11,10 +11,12 @@ import yaml
 from lab import ROOT
 
 FLOORS = [
-    {"footprints", "georeference", "handouts", "network", "instances", "pictures"},
-    {"tiles", "weights", "scoring", "recipes", "canvas", "views"},
-    {"inference", "scenes"},
-    {"bands", "training", "widgets"},
+    {"footprints", "georeference", "handouts", "instances", "network", "pictures", "reflectance", "sensor"},
+    {"canvas", "recipes", "scoring", "tiles", "views", "weights"},
+    {"inference", "lots"},
+    {"bands", "crops", "districts", "widgets"},
+    {"scenes"},
+    {"training"},
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 

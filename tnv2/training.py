@@ -2,8 +2,12 @@
 
 import copy
 import json
+import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -12,21 +16,26 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from .inference import IMAGENET_MEAN, IMAGENET_STD, best_precision, predict, scaled
+from .crops import Crops
+from .inference import best_precision, predict, scaled
 from .instances import Thresholds, label_instances
-from .network import TernausNetV2
+from .network import ABN, TernausNetV2
 from .scenes import render_scene
 from .scoring import match, pooled_f1
 from .tiles import Tile, find_tiles
-from .weights import chosen_device, load_model, save_model
+from .weights import chosen_device, save_model
+
+# Rows of a picture above which its mask is complete; below, it misses many buildings.
+LABELLED_ROWS = {"AOI_2_Vegas_img4215": 480}
 
 
 @dataclass(frozen=True)
-class Phase:
-    """One phase of how a network is trained; ``PHASES`` made ``weights/mini.safetensors``.
+class Settings:
+    """How a network is trained; the defaults made ``weights/mini.safetensors``.
 
     width, num_filters : size of the network. steps : optimiser steps of ``batch`` crops of ``crop`` px.
-    rate : AdamW's learning rate at its peak. jaccard : share of the soft Jaccard loss beside BCE.
+    rate : AdamW's learning rate at its peak, after the first twentieth of the steps; it falls by a cosine to near 0.
+    jaccard : share of the soft Jaccard loss beside BCE.
     average : decay of the exponential moving average of the weights, which is what is kept.
     scenes : how many synthetic scenes to draw. real : share of crops from real tiles, where there are any.
     without_mul : how often a crop's MUL bands are set to 0, so that RGB alone works too.
@@ -35,16 +44,16 @@ class Phase:
 
     width: int = 8
     num_filters: int = 4
-    steps: int = 6000
+    steps: int = 9000
     batch: int = 8
     crop: int = 256
     rate: float = 2e-3
     jaccard: float = 0.3
     average: float = 0.998
-    scenes: int = 150
+    scenes: int = 240
     real: float = 0.6
     without_mul: float = 0.5
-    variety: float = 1.0
+    variety: float = 0.4
     seed: int = 0
 
     def __post_init__(self):
@@ -56,15 +65,19 @@ class Phase:
             raise ValueError(f"{self}: the rate is above 0.")
 
 
-# First what buildings are, from everything and in every light; then what real ones look like.
-PHASES = (Phase(steps=5000), Phase(steps=4000, rate=1e-3, real=0.8, variety=0.3, seed=1))
-
-
 def border_target(labels, reach=4):
     """Return (H, W) bool: where two instances touch or are at most about ``2 * reach`` px apart.
 
     As the network's authors describe it: grow the instances, let their watershed meet, and keep the line where two of
-    them meet, made 3 to 4 px wide.
+    them meet, made 3 to 4 px wide::
+
+        1 1 1 1 . . 2 2 2      1 1 1 1 1 2 2 2 2      . . . # # # # . .
+        1 1 1 1 . . 2 2 2  ->  1 1 1 1 1 2 2 2 2  ->  . . . # # # # . .
+        1 1 1 1 . . . . .      1 1 1 1 1 2 2 2 2      . . . # # # # . .
+           instances             grown until             the border
+                                   they meet
+
+    An instance with nobody near has no border. Side by side with the building map the border says where to cut it.
 
     >>> border_target(np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]])).astype(int)
     array([[0, 0, 0, 1, 1, 1, 1, 0, 0]])
@@ -96,8 +109,8 @@ def known_border(labels, merged):
 def segmentation_loss(logits, targets, known, jaccard=0.3):
     """Return BCE mixed with the soft Jaccard loss, summed over the two maps: ``(1 - jaccard) * BCE + jaccard * (1 - J)``.
 
-    logits, targets, known : (N, 2, H, W); pixels count where ``known`` is 1. J is sum(p t) / (sum(p) + sum(t) - sum(p t))
-    over the batch, a map at a time.
+    The loss of TernausNetV2 (Iglovikov et al., CVPR Workshops 2018). logits, targets, known : (N, 2, H, W); pixels count
+    where ``known`` is 1. J is sum(p t) / (sum(p) + sum(t) - sum(p t)) over the batch, a map at a time.
     """
     over = (0, 2, 3)
     bce = F.binary_cross_entropy_with_logits(logits, targets, weight=known, reduction="none").sum(over) / known.sum(over)
@@ -107,40 +120,10 @@ def segmentation_loss(logits, targets, known, jaccard=0.3):
     return ((1 - jaccard) * bce + jaccard * (1 - (both + 1) / (either + 1))).sum()
 
 
-class Crops:
-    """An endless supply of augmented crops from scenes and from real tiles whose touching buildings are merged."""
-
-    def __init__(self, merged, scenes, phase):
-        self.phase, self.rng = phase, np.random.default_rng(phase.seed)
-        guess = guessed_mul(scenes) if scenes else None
-        self.real = [self.example(tile if guess is None else tile.replace(mul=guess(tile)), merged=True) for tile in merged]
-        self.scenes = [self.example(tile, merged=False) for tile in scenes]
-
-    @staticmethod
-    def example(tile, merged):
-        """Return (H, W, 11) float16 bands in [0, 1] and (H, W, 3) uint8 building, border and known border, 0 or 255."""
-        targets = np.stack([tile.truth > 0, border_target(tile.truth), known_border(tile.truth, merged)], axis=2)
-        return np.moveaxis(scaled(tile), 0, 2).astype(np.float16), targets.astype(np.uint8) * 255
-
-    def batch(self):
-        """Return float32 tensors: (N, 11, crop, crop) inputs, (N, 2, crop, crop) targets and where they are known."""
-        pairs = [self.crop() for _ in range(self.phase.batch)]
-        return tuple(torch.from_numpy(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
-
-    def crop(self):
-        """Return one (11, crop, crop) input, its (2, crop, crop) targets in [0, 1] and where they are known, 0 or 1."""
-        rng, size = self.rng, self.phase.crop
-        from_real = self.real and (not self.scenes or rng.random() < self.phase.real)
-        pool = self.real if from_real else self.scenes
-        image, targets = pool[rng.integers(len(pool))]
-        image, targets = warped(image, targets, size, rng, self.phase.variety)
-        image = recoloured(image, rng, self.phase.variety)
-        if rng.random() < self.phase.without_mul:
-            image[..., 3:] = 0
-        image[..., :3] = (image[..., :3] - IMAGENET_MEAN) / IMAGENET_STD
-        building, border, known = np.moveaxis(targets, 2, 0).astype(np.float32) / 255
-        known = np.stack([np.ones_like(known), known == 1]).astype(np.float32)
-        return np.ascontiguousarray(np.moveaxis(image, 2, 0)), np.stack([building, border]), known
+def example(tile, merged):
+    """Return (H, W, 11) float16 bands in [0, 1] and (H, W, 3) uint8 building, border and known border, 0 or 255."""
+    targets = np.stack([tile.truth > 0, border_target(tile.truth), known_border(tile.truth, merged)], axis=2)
+    return np.moveaxis(scaled(tile), 0, 2).astype(np.float16), targets.astype(np.uint8) * 255
 
 
 def guessed_mul(scenes):
@@ -158,95 +141,70 @@ def guessed_mul(scenes):
     return lambda tile: np.clip(features(tile) @ weights, 0, 2047).astype(np.uint16).reshape(*tile.shape, 8)
 
 
-def warped(image, targets, size, rng, variety=1.0):
-    """Return a random ``size`` x ``size`` crop of both, turned, mirrored and scaled by up to 1.45 ** variety."""
-    height, width = targets.shape[:2]
-    scale = 1.45 ** (variety * rng.uniform(-1, 1))
-    turn = rng.integers(4) * np.pi / 2 + (rng.uniform(-np.pi / 4, np.pi / 4) if rng.random() < 0.5 * variety else 0)
-    mirror = rng.choice((-1, 1))
-    cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
-    to_source = np.array([(cos * mirror, -sin), (sin * mirror, cos)])
-    reach = min(size / scale / 2, height / 2, width / 2)
-    centre = np.array([rng.uniform(reach, width - reach), rng.uniform(reach, height - reach)])
-    matrix = np.column_stack([to_source, centre - to_source @ (size / 2, size / 2)])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    # Read the part that is needed only, and at most four channels at a time, as OpenCV can.
-    corners = np.array([(0, 0, 1), (size, 0, 1), (0, size, 1), (size, size, 1)]) @ matrix.T
-    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 2, 0)
-    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
-    matrix[:, 2] -= (left, top)
-    image, targets = image[top:bottom, left:right].astype(np.float32), targets[top:bottom, left:right]
-    parts = [
-        cv2.warpAffine(np.ascontiguousarray(part), matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-        for part in (image[..., :3], image[..., 3:7], image[..., 7:], targets)
-    ]
-    return np.concatenate(parts[:3], axis=2), parts[3]
+def crops_of(settings, tiles, pictures):
+    """Return the Crops of a training: scenes drawn now, labelled tiles, and pictures whose touching buildings are merged."""
+    if not (settings.scenes or tiles or pictures):
+        raise ValueError("there is nothing to train on: no scenes and no real tiles. Raise scenes, or pass tiles.")
+    scenes = [render_scene(10_000 + i, 512).tile for i in tqdm(range(settings.scenes), "scenes")]
+    guess = guessed_mul(scenes) if scenes else lambda tile: None
+    real = [example(tile, merged=False) for tile in tiles]
+    real += [example(tile.replace(mul=guess(tile)), merged=True) for tile in pictures]
+    return Crops(real, [example(scene, merged=False) for scene in scenes], settings)
 
 
-def recoloured(image, rng, variety=1.0):
-    """Return the bands with other contrast, tint, gamma, sharpness and noise, as other days and sensors would give."""
-    rgb, mul = image[..., :3], image[..., 3:]
-    low, high = variety * rng.uniform(-0.08, 0.08), rng.choice((1, 2 ** (variety * rng.uniform(-1, 1))))
-    gain = (rng.normal(1, 0.08 * variety, 3) / (high - low)).astype(np.float32)
-    rgb = cv2.pow(np.clip((rgb - np.float32(low)) * gain, 0, 1.2), np.exp(rng.normal(0, 0.25 * variety)))
-    if mul.any():
-        gain, offset = np.exp(rng.normal(0, 0.15)) * rng.normal(1, 0.05, 8), rng.normal(0, 0.01, 8)
-        mul = np.clip(mul * gain.astype(np.float32) + offset.astype(np.float32), 0, 1)
-    if rng.random() < 0.1 * variety:
-        grey = rgb.mean(axis=2, keepdims=True)
-        rgb = grey + np.float32(rng.uniform(0, 1)) * (rgb - grey)
-    image = np.concatenate([rgb, mul], axis=2)
-    if rng.random() < 0.25 * variety:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2))
-    if rng.random() < 0.3 * variety:
-        image[..., :3] += np.float32(rng.uniform(0.005, 0.04)) * rng.standard_normal(rgb.shape, np.float32)
-    return image
+def train(settings, tiles=(), pictures=(), norm_act=ABN, device="auto", checkpoint=None, on_progress=None):
+    """Return a network trained by Settings on its scenes and on real tiles, in eval mode.
 
-
-def train(phase, merged=(), start=None, device="auto", on_progress=None):
-    """Return a network trained in a Phase, on its scenes and on real tiles, in eval mode.
-
-    merged : Tiles whose truth has touching buildings as one, as ``picture_tiles`` returns them.
-    start : a network of the phase's sizes to go on from, left as it is; None for random weights.
-
+    tiles : Tiles with truth. pictures : the same, their touching buildings as one, as ``picture_tiles`` returns them.
+    norm_act : ABN, or ``inplace_abn.InPlaceABN`` to fit larger batches on a GPU.
+    checkpoint : file that keeps the state every 250 steps; where it is there, training goes on from it. None for no file.
     on_progress : called with (step, network) every 500 steps and at the end.
     """
-    if not phase.scenes and not merged:
-        raise ValueError("there is nothing to train on: no scenes and no real tiles. Raise scenes, or pass tiles.")
-    torch.manual_seed(phase.seed)
+    torch.manual_seed(settings.seed)
     device = chosen_device(device)
     dtype = best_precision(device)
-    scenes = [render_scene(10_000 + i, 512).tile for i in tqdm(range(phase.scenes), "scenes")]
-    crops = Crops(merged, scenes, phase)
-    model = TernausNetV2(width=phase.width, num_filters=phase.num_filters)
-    if start is not None:
-        model.load_state_dict(start.state_dict())
+    crops = crops_of(settings, tiles, pictures)
+    model = TernausNetV2(width=settings.width, num_filters=settings.num_filters, norm_act=norm_act)
     model = model.to(device, memory_format=torch.channels_last).train()
     averaged = copy.deepcopy(model)
-    averaged.copes_without_mul, averaged.thresholds = phase.without_mul > 0, Thresholds()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=phase.rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, phase.rate, phase.steps, pct_start=0.05, final_div_factor=100)
-    progress = tqdm(range(1, phase.steps + 1), "training", mininterval=10)
-    ahead = ThreadPoolExecutor(1)
-    upcoming = ahead.submit(crops.batch)
-    for step in progress:
-        x, targets, known = (tensor.to(device, memory_format=torch.channels_last) for tensor in upcoming.result())
-        upcoming = ahead.submit(crops.batch)
+    averaged.copes_without_mul, averaged.thresholds = settings.without_mul > 0, Thresholds()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.rate, settings.steps, pct_start=0.05, final_div_factor=100
+    )
+    state = {"model": model, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
+    done = restore(checkpoint, settings, state) if checkpoint and Path(checkpoint).exists() else 0
+    bar = tqdm(total=settings.steps, initial=done, desc="training", mininterval=10)
+    for step, batch in enumerate(batches(crops, done, settings.steps, 1 if device.type == "cpu" else 8), done + 1):
+        x, targets, known = (tensor.to(device, memory_format=torch.channels_last) for tensor in batch)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = model(x)
-        loss = segmentation_loss(logits.float(), targets, known, phase.jaccard)
+        loss = segmentation_loss(logits.float(), targets, known, settings.jaccard)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        blend(averaged, model, min(phase.average, step / (step + 10)))
-        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-        if on_progress and (step % 500 == 0 or step == phase.steps):
+        blend(averaged, model, min(settings.average, step / (step + 10)))
+        bar.update()
+        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+        if checkpoint and (step % 250 == 0 or step == settings.steps):
+            keep(checkpoint, settings, step, state)
+        if on_progress and (step % 500 == 0 or step == settings.steps):
             on_progress(step, averaged.eval())
             averaged.train()
-    ahead.shutdown(cancel_futures=True)
     return averaged.eval()
+
+
+def batches(crops, first, last, ahead):
+    """Yield the batches ``first`` to ``last - 1``, ``ahead`` of them in the making while one is used."""
+    with ThreadPoolExecutor(ahead) as pool:
+        numbers = iter(range(first, last))
+        upcoming = deque(pool.submit(crops.batch, number) for number in islice(numbers, ahead))
+        while upcoming:
+            batch = upcoming.popleft().result()
+            upcoming.extend(pool.submit(crops.batch, number) for number in islice(numbers, 1))
+            yield batch
 
 
 @torch.no_grad()
@@ -256,6 +214,26 @@ def blend(averaged, model, keep):
         old.copy_(keep * old + (1 - keep) * new if old.is_floating_point() else new)
 
 
+def keep(checkpoint, settings, step, state):
+    """Write a checkpoint, whole or not at all."""
+    part = Path(f"{checkpoint}.part")
+    record = {"settings": asdict(settings), "step": step}
+    torch.save(record | {name: thing.state_dict() for name, thing in state.items()}, part)
+    os.replace(part, checkpoint)
+
+
+def restore(checkpoint, settings, state):
+    """Load a checkpoint into the parts of ``state`` and return the steps that are done."""
+    record = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    if record["settings"] != asdict(settings):
+        raise ValueError(
+            f"{checkpoint} was written with other settings: {record['settings']}. Train with those, or remove the file."
+        )
+    for name, thing in state.items():
+        thing.load_state_dict(record[name])
+    return record["step"]
+
+
 def picture_tiles(folder):
     """Return Tiles of 8-bit pictures ``NAME.png`` with ``NAME_mask.png`` beside them, building where green is over 150.
 
@@ -263,10 +241,12 @@ def picture_tiles(folder):
     """
     tiles = []
     for mask_path in sorted(Path(folder).glob("*_mask.png")):
-        picture = read_picture(mask_path.with_name(mask_path.name.replace("_mask", "")))
-        mask = read_picture(mask_path)[..., 1] > 150
+        name = mask_path.stem.removesuffix("_mask")
+        rows = slice(LABELLED_ROWS.get(name))
+        picture = read_picture(mask_path.with_name(f"{name}.png"))[rows]
+        mask = read_picture(mask_path)[rows, :, 1] > 150
         truth = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[1]
-        tiles.append(Tile(np.ascontiguousarray(picture[..., ::-1]), None, mask_path.stem.removesuffix("_mask"), None, truth))
+        tiles.append(Tile(np.ascontiguousarray(picture[..., ::-1]), None, name, None, truth))
     if not tiles:
         raise FileNotFoundError(f"{folder} holds no NAME_mask.png with NAME.png beside it. Pass the folder that does.")
     return tiles
@@ -283,29 +263,33 @@ def read_picture(path):
 
 
 def main():
-    """Train by PHASES and write the weights; report F1 on tiles that are kept out of training."""
+    """Train by Settings and write the weights; report F1 on tiles that are kept out of training."""
     import argparse
 
     parser = argparse.ArgumentParser(prog="python -m tnv2.training", description=main.__doc__)
-    parser.add_argument("--pictures", type=Path, help="folder of NAME.png and NAME_mask.png to train on, beside the scenes")
+    parser.add_argument("--tiles", type=Path, help="folder of labelled SpaceNet tiles to train on, beside the scenes")
+    parser.add_argument("--pictures", type=Path, help="folder of NAME.png and NAME_mask.png to train on as well")
     parser.add_argument("--validation", type=Path, help="folder of labelled SpaceNet tiles to score on, never trained on")
-    parser.add_argument("--start", type=Path, help="weights to go on from, with the last phase alone")
     parser.add_argument("--out", type=Path, default=Path("mini.safetensors"))
+    parser.add_argument("--inplace-abn", action="store_true", help="train with the inplace-abn package, to save memory")
+    for field in fields(Settings):
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
     arguments = parser.parse_args()
-    kept_out = [files.read() for files in find_tiles(arguments.validation)] if arguments.validation else []
+    settings = Settings(**{field.name: getattr(arguments, field.name) for field in fields(Settings)})
+    tiles, kept_out = (
+        [f.read() for f in find_tiles(folder)] if folder else [] for folder in (arguments.tiles, arguments.validation)
+    )
+    pictures = picture_tiles(arguments.pictures) if arguments.pictures else []
+    norm_act = import_module("inplace_abn").InPlaceABN if arguments.inplace_abn else ABN
 
     def report(step, model):
-        save_model(
-            model, arguments.out.with_name(f"partial_{arguments.out.name}"), model.thresholds, model.copes_without_mul
-        )
-        matches = [match(tile.truth, label_instances(predict(model, tile))) for tile in kept_out]
+        matches = [match(tile.truth, label_instances(predict(model, tile), model.thresholds)) for tile in kept_out]
         tqdm.write(json.dumps({"step": step, "f1": round(pooled_f1(matches), 3), "tiles": [repr(m) for m in matches]}))
 
-    merged = picture_tiles(arguments.pictures) if arguments.pictures else []
-    model = load_model(arguments.start) if arguments.start else None
-    for phase in PHASES[-1:] if arguments.start else PHASES:
-        model = train(phase, merged, model, on_progress=report)
+    checkpoint = arguments.out.with_suffix(".checkpoint")
+    model = train(settings, tiles, pictures, norm_act, checkpoint=checkpoint, on_progress=report if kept_out else None)
     save_model(model, arguments.out, model.thresholds, model.copes_without_mul)
+    checkpoint.unlink()
 
 
 if __name__ == "__main__":
