@@ -66,8 +66,11 @@ def jupyterlab(folder):
 
 
 def run_notebook(page, address, name, finished):
-    """Open a notebook of a JupyterLab in ``page``, run all its cells and wait until the selector ``finished`` is there."""
-    page.goto(f"{address}/lab/tree/notebooks/{name}?token={TOKEN}")
+    """Open a notebook of a JupyterLab in ``page``, run all its cells and wait until the selector ``finished`` is there.
+
+    Each notebook has a workspace of its own, or JupyterLab would open those of earlier pages beside it.
+    """
+    page.goto(f"{address}/lab/workspaces/{Path(name).stem}/tree/notebooks/{name}?token={TOKEN}")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     page.wait_for_function(
         "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000

@@ -13,7 +13,7 @@ from lab import ROOT
 FLOORS = [
     {"footprints", "georeference", "handouts", "instances", "network", "pictures", "reflectance", "sensor"},
     {"canvas", "recipes", "scoring", "tiles", "views", "weights"},
-    {"inference", "lots"},
+    {"inference", "lots", "search"},
     {"bands", "crops", "districts", "widgets"},
     {"scenes"},
     {"training"},

@@ -15,9 +15,9 @@ from tnv2 import (
     predict,
     read_tile,
     sample_tiles,
+    score_city,
 )
 from tnv2.inference import as_input
-from tnv2.scoring import pooled_f1
 
 RNG = np.random.default_rng(0)
 
@@ -132,7 +132,7 @@ def test_small_tiles_and_unknown_precisions_are_refused(mini):
 
 def test_finds_the_buildings_of_real_tiles_it_never_saw(mini, real_tiles):
     matches = [match(t.truth, label_instances(predict(mini, t), mini.thresholds)) for t in real_tiles]
-    assert pooled_f1(matches) >= 0.45, matches
+    assert score_city(matches).f1 >= 0.45, matches
 
 
 def test_finds_the_buildings_of_a_real_crop_with_all_bands(mini, shared):
@@ -146,9 +146,9 @@ def test_finds_the_buildings_of_a_real_crop_with_all_bands(mini, shared):
 def test_finds_the_buildings_of_the_sample_tiles(mini):
     tiles = sample_tiles()
     matches = [match(t.truth, label_instances(predict(mini, t), mini.thresholds)) for t in tiles]
-    assert pooled_f1(matches) >= 0.7, matches
+    assert score_city(matches).f1 >= 0.7, matches
     without = [match(t.truth, label_instances(predict(mini, t.replace(mul=None)), Thresholds())) for t in tiles]
-    assert pooled_f1(without) >= 0.5, without
+    assert score_city(without).f1 >= 0.5, without
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

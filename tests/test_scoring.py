@@ -1,13 +1,16 @@
 """Scores count as a plain double loop over all pairs does."""
 
+import time
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from shapely import box, union_all
 
-from tnv2 import match
-from tnv2.scoring import pooled_f1
+from tnv2 import city_table, label_instances, match, score_city
 
 
 def plain_match(truth, labels, threshold):
@@ -86,7 +89,7 @@ def test_nothing_to_find_and_nothing_found_is_perfect_but_a_find_is_not():
 def test_pools_counts_not_scores():
     one, none = np.ones((4, 4), int), np.zeros((4, 4), int)
     matches = [match(one, one), match(none, one), match(one, none)]
-    assert pooled_f1(matches) == pytest.approx(0.5)
+    assert score_city(matches).f1 == pytest.approx(0.5)
 
 
 def test_refuses_images_of_two_sizes_and_a_ratio_of_nothing():
@@ -94,3 +97,88 @@ def test_refuses_images_of_two_sizes_and_a_ratio_of_nothing():
         match(np.zeros((2, 2), int), np.zeros((2, 3), int))
     with pytest.raises(ValueError, match="iou is 0"):
         match(np.zeros((2, 2), int), np.zeros((2, 2), int), iou=0)
+
+
+def test_both_conventions_for_small_buildings():
+    truth, labels = np.zeros((40, 40), np.int32), np.zeros((40, 40), np.int32)
+    truth[0, :19], truth[2, :20], truth[4, :21] = 1, 2, 3
+    labels[0, :19], labels[2, :20], labels[4, :21], labels[6, :5] = 1, 2, 3, 4
+    counts = {small: match(truth, labels, small=small) for small in ("kept", "challenge", "solaris")}
+    assert {small: (m.tp, m.fp, m.fn) for small, m in counts.items()} == {
+        "kept": (3, 1, 0),
+        "challenge": (1, 3, 0),
+        "solaris": (2, 0, 0),
+    }
+    with pytest.raises(ValueError, match="small is 'big'"):
+        match(truth, labels, small="big")
+
+
+def test_counts_as_polygons_do(real_tiles, real_maps):
+    """On real tiles, pixels count as the polygons of the footprints do, but for pairs near an IoU of one half."""
+    for tile, maps in zip(real_tiles, real_maps, strict=True):
+        labels = label_instances(maps)
+        m = match(tile.truth, labels)
+        ratios = iou_of_polygons(polygons_of(tile.truth), polygons_of(labels))
+        pairs = sorted((-ratio, i, j) for (i, j), ratio in np.ndenumerate(ratios) if ratio >= 0.5)
+        truths, proposals = set(), set()
+        for _, i, j in pairs:
+            if i not in truths and j not in proposals:
+                truths.add(i)
+                proposals.add(j)
+        assert m.tp == len(truths)
+        assert m.fn == len(ratios) - len(truths)
+        assert m.fp == labels.max() - len(proposals)
+
+
+def polygons_of(labels):
+    """One shapely geometry a label: the union of boxes, one for each run of its pixels in a row."""
+    boxes = [[] for _ in range(labels.max() + 1)]
+    for row, line in enumerate(np.pad(labels, [(0, 0), (1, 1)])):
+        for start, end in pairwise(np.flatnonzero(np.diff(line))):
+            boxes[line[start + 1]].append(box(start, row, end, row + 1))
+    return [union_all(of_label) for of_label in boxes[1:]]
+
+
+def iou_of_polygons(truths, proposals):
+    ratios = np.zeros((len(truths), len(proposals)))
+    for (i, j), _ in np.ndenumerate(ratios):
+        if truths[i].intersects(proposals[j]):
+            ratios[i, j] = truths[i].intersection(proposals[j]).area / truths[i].union(proposals[j]).area
+    return ratios
+
+
+def test_labels_may_be_any_numbers():
+    truth, labels = np.array([[0, 7, 7, 2**31 - 1]]), np.array([[0, 900_000, 900_000, 5]])
+    m = match(truth, labels)
+    assert sorted(map(tuple, m.pairs.tolist())) == [(7, 900_000), (2**31 - 1, 5)]
+
+
+def test_a_dense_tile_is_matched_in_milliseconds():
+    rows, columns = np.mgrid[:650, :650]
+    truth = (1 + rows // 52 * 12 + columns // 54).astype(np.int32) * (rows % 52 < 44) * (columns % 54 < 44)
+    labels = np.roll(truth, (4, 5), axis=(0, 1))
+    assert truth.max() >= 150
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        found = match(truth, labels)
+        times.append(time.perf_counter() - start)
+    assert found.f1 > 0.9
+    assert min(times) < 0.010
+
+
+def test_a_table_of_cities_stands_beside_the_published_one():
+    one, none = np.ones((4, 4), int), np.zeros((4, 4), int)
+    matches = {
+        "AOI_2_Vegas_img1": match(one, one),
+        "AOI_2_Vegas_img2": match(one, none),
+        "AOI_3_Paris_img1": match(one, one),
+        "AOI_9_Elsewhere_img1": match(none, none),
+    }
+    table = city_table(matches)
+    assert table.index.tolist() == ["AOI_2_Vegas", "AOI_3_Paris", "AOI_9_Elsewhere", "mean"]
+    assert table.loc["AOI_2_Vegas", ["tiles", "tp", "fp", "fn"]].tolist() == [2, 1, 0, 1]
+    assert table.loc["AOI_2_Vegas", "f1"] == pytest.approx(2 / 3)
+    assert table.loc["mean", "f1"] == pytest.approx((2 / 3 + 1 + 1) / 3)
+    assert table.loc["AOI_3_Paris", ["published public", "published private"]].tolist() == [0.781, 0.756]
+    assert np.isnan(table.loc["AOI_9_Elsewhere", "published public"])

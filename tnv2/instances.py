@@ -138,9 +138,9 @@ def compiled(function):
     import numba
 
     try:
-        return numba.njit(cache=True)(function)
+        return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no folder to keep it in
-        return numba.njit(function)
+        return numba.njit(nogil=True)(function)
 
 
 def renumber(labels, areas, min_area):

@@ -4,27 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# F1 of TernausNetV2 in the DeepGlobe Building Extraction challenge (CVPR 2018): public and private half of the test tiles.
+PUBLISHED = {
+    "AOI_2_Vegas": (0.891, 0.892),
+    "AOI_3_Paris": (0.781, 0.756),
+    "AOI_4_Shanghai": (0.680, 0.687),
+    "AOI_5_Khartoum": (0.603, 0.608),
+}
+SMALL = 20  # px: what both conventions for small buildings call small
 
-@dataclass(frozen=True, eq=False)
-class Match:
-    """What was found, and what was not.
 
-    pairs : (K, 2) int, footprint and instance labels of the true positives; iou : (K,) their IoU.
-    tp, fp, fn : found buildings, instances without a footprint, footprints without an instance.
-    merged : (instance, (footprint, footprint, ...)) for each instance over half or more of several footprints.
-    split : (footprint, (instance, instance, ...)) for each footprint that holds half or more of several instances.
-    """
+@dataclass(frozen=True)
+class Score:
+    """Counts of found buildings (tp), instances without a footprint (fp) and footprints without an instance (fn)."""
 
-    pairs: np.ndarray
-    iou: np.ndarray
+    tp: int
     fp: int
     fn: int
-    merged: tuple = ()
-    split: tuple = ()
-
-    @property
-    def tp(self):
-        return len(self.pairs)
 
     @property
     def precision(self):
@@ -39,45 +35,96 @@ class Match:
     @property
     def f1(self):
         """2 tp / (2 tp + fp + fn); 1 where there is nothing to find and nothing was."""
-        return pooled_f1([self])
+        return 2 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp + self.fp + self.fn else 1.0
 
     def __repr__(self):
         rates = f"f1={self.f1:.3f}, precision={self.precision:.3f}, recall={self.recall:.3f}"
-        return f"Match({rates}, tp={self.tp}, fp={self.fp}, fn={self.fn})"
+        return f"{type(self).__name__}({rates}, tp={self.tp}, fp={self.fp}, fn={self.fn})"
 
 
-def match(truth_labels, labels, iou=0.5):
+@dataclass(frozen=True, eq=False, repr=False)
+class Match(Score):
+    """The Score of one tile, and which building met which fate.
+
+    pairs : (K, 2) int, footprint and instance labels of the true positives; iou : (K,) their IoU.
+    merged : (instance, (footprint, footprint, ...)) for each instance over half or more of several footprints.
+    split : (footprint, (instance, instance, ...)) for each footprint that holds half or more of several instances.
+    """
+
+    pairs: np.ndarray
+    iou: np.ndarray
+    merged: tuple = ()
+    split: tuple = ()
+
+
+def match(truth_labels, labels, iou=0.5, small="kept"):
     """Return the Match of two (H, W) label images.
 
     Pairs are taken in falling order of intersection over union, each footprint and each instance at most once, as long as
-    the IoU is at least ``iou``. Every footprint and every instance counts, however small.
+    the IoU is at least ``iou``.
+
+    small : what happens to buildings of 20 px or so. "kept" counts every one; "challenge" drops footprints of 20 px or
+        less and keeps such proposals, as the SpaceNet challenges' own scorer; "solaris" drops those of less than 20 px on
+        both sides, as the solaris package.
 
     >>> truth = np.array([[1, 1, 0, 2, 2]])
     >>> match(truth, np.array([[1, 1, 1, 0, 2]]))
     Match(f1=1.000, precision=1.000, recall=1.000, tp=2, fp=0, fn=0)
     >>> match(truth, np.array([[1, 1, 1, 0, 2]]), iou=0.6)
     Match(f1=0.500, precision=0.500, recall=0.500, tp=1, fp=1, fn=1)
+    >>> match(truth, np.array([[1, 1, 1, 0, 2]]), small="challenge")
+    Match(f1=0.000, precision=0.000, recall=1.000, tp=0, fp=2, fn=0)
     """
     truth_labels, labels = np.asarray(truth_labels), np.asarray(labels)
     if truth_labels.shape != labels.shape:
         raise ValueError(f"truth is {truth_labels.shape} and labels {labels.shape}; both must be of one shape.")
     if not 0 < iou <= 1:
         raise ValueError(f"iou is {iou}; it is a ratio above 0, at most 1. The challenges use 0.5.")
-    footprints, truth_area = np.unique(truth_labels[truth_labels > 0], return_counts=True)
-    instances, area = np.unique(labels[labels > 0], return_counts=True)
-    both = (truth_labels > 0) & (labels > 0)
-    overlap, shared = np.unique(np.stack([truth_labels[both], labels[both]]), axis=1, return_counts=True)
-    of_truth, of_labels = np.searchsorted(footprints, overlap[0]), np.searchsorted(instances, overlap[1])
+    least = {"kept": (1, 1), "challenge": (SMALL + 1, 1), "solaris": (SMALL, SMALL)}.get(small)
+    if least is None:
+        raise ValueError(f'small is {small!r}; it must be "kept", "challenge" or "solaris".')
+    footprints, truth_area, truth = numbered(truth_labels, least[0])
+    instances, area, found = numbered(labels, least[1])
+    of_truth, of_labels, shared = overlaps(truth, found, len(instances))
     ratio = shared / (truth_area[of_truth] + area[of_labels] - shared)
     taken_truth, taken_labels, kept = set(), set(), []
-    for k in np.argsort(-ratio, kind="stable"):
+    for k in np.argsort(-ratio, kind="stable").tolist():
         if ratio[k] >= iou and of_truth[k] not in taken_truth and of_labels[k] not in taken_labels:
             taken_truth.add(of_truth[k])
             taken_labels.add(of_labels[k])
             kept.append(k)
+    overlap = np.stack([footprints[of_truth], instances[of_labels]])
     within, holds = 2 * shared >= truth_area[of_truth], 2 * shared >= area[of_labels]
     merged, split = several(overlap[::-1, within]), several(overlap[:, holds])
-    return Match(overlap[:, kept].T, ratio[kept], len(instances) - len(kept), len(footprints) - len(kept), merged, split)
+    counts = len(kept), len(instances) - len(kept), len(footprints) - len(kept)
+    return Match(*counts, overlap[:, kept].T, ratio[kept], merged, split)
+
+
+def numbered(labels, least):
+    """Return the labels of ``least`` pixels or more in rising order, their areas, and the raveled image with their places.
+
+    Places count from 1; 0 is background.
+    """
+    flat = labels.ravel()
+    if flat.size and (flat.min() < 0 or flat.max() > 2 * flat.size):
+        values, flat = np.unique(np.maximum(flat, 0), return_inverse=True)  # of any numbers, small ones
+    else:
+        values = None
+    areas = np.bincount(flat)
+    areas[: 1 if values is None else np.searchsorted(values, 1)] = 0
+    names = np.flatnonzero(areas >= least)
+    places = np.zeros(areas.size, np.int32)
+    places[names] = 1 + np.arange(len(names))
+    return names if values is None else values[names], areas[names], places[flat]
+
+
+def overlaps(truth, found, count):
+    """Return the pairs that share pixels as places from 0, in rising order, and how many pixels each pair shares."""
+    shared = np.bincount(truth * np.int64(count + 1) + found)
+    codes = np.flatnonzero(shared)
+    of_truth, of_found = np.divmod(codes, count + 1)
+    both = (of_truth > 0) & (of_found > 0)
+    return of_truth[both] - 1, of_found[both] - 1, shared[codes[both]]
 
 
 def several(pairs):
@@ -92,7 +139,38 @@ def several(pairs):
     return tuple((a, tuple(group)) for a, group in groups.items() if len(group) > 1)
 
 
-def pooled_f1(matches):
-    """Return the F1 of several tiles' counts added up, as the challenge scores a city."""
-    tp, fp, fn = (sum(getattr(m, name) for m in matches) for name in ("tp", "fp", "fn"))
-    return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0
+def score_city(matches):
+    """Return the Score of several tiles, their counts added up, as the challenge scores a city.
+
+    >>> score_city([Score(tp=3, fp=0, fn=1), Score(tp=1, fp=2, fn=0)])
+    Score(f1=0.727, precision=0.667, recall=0.800, tp=4, fp=2, fn=1)
+    """
+    matches = list(matches)
+    return Score(*(sum(getattr(m, count) for m in matches) for count in ("tp", "fp", "fn")))
+
+
+def city_table(matches):
+    """Return a DataFrame with a row a city, and their mean, beside what TernausNetV2 scored in the challenge.
+
+    matches : {tile name: Match}; "AOI_2_Vegas_img2144" is a tile of the city AOI_2_Vegas.
+
+    The challenge's mean is over all four cities, so ``mean`` here is over the cities that are there. The published figures
+    are of hidden test tiles; only the training tiles have public footprints.
+    """
+    import pandas as pd
+
+    cities = {}
+    for name, m in matches.items():
+        cities.setdefault(name.rsplit("_img", 1)[0], []).append(m)
+    rows = {city: row_of(score_city(of_city), len(of_city)) for city, of_city in sorted(cities.items())}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    published = pd.DataFrame.from_dict(PUBLISHED, orient="index", columns=["published public", "published private"])
+    table = table.join(published.reindex(table.index))
+    table.loc["mean"] = table[["f1", *published.columns]].mean()
+    return table.astype(dict.fromkeys(("tiles", "tp", "fp", "fn"), "Int64"))
+
+
+def row_of(score, tiles):
+    """Return a row of ``city_table``."""
+    rates = {name: getattr(score, name) for name in ("precision", "recall", "f1")}
+    return {"tiles": tiles, "tp": score.tp, "fp": score.fp, "fn": score.fn, **rates}

@@ -21,7 +21,7 @@ from .inference import best_precision, predict, scaled
 from .instances import Thresholds, label_instances
 from .network import ABN, TernausNetV2
 from .scenes import render_scene
-from .scoring import match, pooled_f1
+from .scoring import match, score_city
 from .tiles import Tile, find_tiles
 from .weights import chosen_device, save_model
 
@@ -284,7 +284,7 @@ def main():
 
     def report(step, model):
         matches = [match(tile.truth, label_instances(predict(model, tile), model.thresholds)) for tile in kept_out]
-        tqdm.write(json.dumps({"step": step, "f1": round(pooled_f1(matches), 3), "tiles": [repr(m) for m in matches]}))
+        tqdm.write(json.dumps({"step": step, "f1": round(score_city(matches).f1, 3), "tiles": [repr(m) for m in matches]}))
 
     checkpoint = arguments.out.with_suffix(".checkpoint")
     model = train(settings, tiles, pictures, norm_act, checkpoint=checkpoint, on_progress=report if kept_out else None)
