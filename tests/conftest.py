@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from lab import ROOT, chromium
+from server import Server
 
 from tnv2 import find_tiles, load_model, predict, sample_tiles
 
@@ -27,6 +28,16 @@ def inplace_abn():
     except ImportError:
         unavailable("inplace-abn is not built; make inplace-abn builds it")
     return inplace_abn
+
+
+@pytest.fixture(scope="session")
+def gdown():
+    """The real gdown package."""
+    try:
+        import gdown
+    except ImportError:
+        unavailable('gdown is not installed; pip install "tnv2[published]"')
+    return gdown
 
 
 @pytest.fixture(scope="session")
@@ -84,3 +95,14 @@ def served():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """An HTTP server on loopback that fails as it is told; downloads give up on it quickly."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("tnv2.downloads.PAUSES", (0, 0))
+    monkeypatch.setattr("tnv2.downloads.TIMEOUT", 2)
+    server = Server()
+    yield server
+    server.close()

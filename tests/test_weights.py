@@ -1,12 +1,17 @@
 """Weights load from every format that has them, and from nothing else."""
 
 import contextlib
+import hashlib
 import pickle
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from server import HTML, XML, answer, cut, reset, stall
 
 from tnv2 import TernausNetV2, Thresholds, load_model
 from tnv2.weights import save_model
@@ -78,13 +83,132 @@ def test_mini_is_in_the_box_and_small():
     assert sum(parameter.numel() for parameter in model.parameters()) == 1_053_602
 
 
-def test_published_says_what_to_put_where():
-    from tnv2.weights import FILES, FOLDER
+@pytest.fixture
+def drive(server, model, tmp_path, monkeypatch):
+    """A server that has a small checkpoint where the published one is looked for, and an empty folder for it."""
+    torch.save({"model": {published(key): value for key, value in state(model).items()}}, tmp_path / "checkpoint")
+    server.files["/file"] = (tmp_path / "checkpoint").read_bytes()
+    (tmp_path / "weights").mkdir()
+    monkeypatch.setattr("tnv2.weights.FOLDER", tmp_path / "weights")
+    monkeypatch.setattr("tnv2.weights.PUBLISHED_AT", f"{server.url}/file")
+    monkeypatch.setattr("tnv2.weights.TIMEOUT", 2)
+    return server
 
-    if (FOLDER / FILES["published"]).is_file():
-        pytest.skip("the published weights are here; the message for their absence cannot be seen")
-    with pytest.raises(FileNotFoundError, match=r"Download deepglobe_buildings\.pt .* put it there"):
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_published_is_downloaded_once_with_a_bar(drive, gdown, model, tmp_path, capsys):
+    loaded = load_model("published", device="cpu")
+    assert_same(loaded, model)
+    assert_same(load_model("published", device="cpu"), model)
+    assert loaded.origin["sha256"] == hashlib.sha256(drive.files["/file"]).hexdigest()
+    assert (tmp_path / "weights" / "deepglobe_buildings.pt").read_bytes() == drive.files["/file"]
+    assert names(tmp_path / "weights") == ["deepglobe_buildings.pt"]
+    assert len(drive.asked) == 1
+    assert "deepglobe_buildings.pt: " in capsys.readouterr().err
+
+
+def test_published_resumes_after_a_cut(drive, gdown, model):
+    drive.faults["/file"] = [cut]
+    assert_same(load_model("published", device="cpu"), model)
+    (_, first), (_, second) = drive.asked
+    assert first is None
+    assert 0 < int(second.removeprefix("bytes=").removesuffix("-")) <= len(drive.files["/file"]) // 2
+
+
+def without_ranges(handler, content):
+    handler.server.ranges = False
+    cut(handler, content)
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (cut, "ConnectionError: .*incomplete: received [0-9]+ bytes but the server announced [0-9]+ bytes"),
+        (without_ranges, "ConnectionError: Server did not honor the requested byte range"),
+        (reset, "ConnectionError: .*(failed after 1 retries|incomplete)"),
+        (stall, "ConnectionError: .*failed after 1 retries.*timed out"),
+        (answer(XML, 500), "HTTPError: 500"),
+        (answer(XML, 404), "HTTPError: 404"),
+        (answer(HTML), "a web page or a message that begins '<!DOCTYPE html>.*Sign in to this network"),
+        (answer(b"\0" * 5000), "ValueError: what came "),
+        (answer(b""), "ValueError: what came "),
+    ],
+    ids=["cut", "cut without ranges", "reset", "stalled", "500", "404", "page", "zeros", "empty"],
+)
+def test_after_a_failed_download_nothing_is_left_and_a_later_call_succeeds(
+    drive, gdown, model, tmp_path, monkeypatch, fault, why
+):
+    monkeypatch.setattr("tnv2.weights.TIMEOUT", 0.3)
+    monkeypatch.setattr("tnv2.weights.RETRIES", 1)
+    drive.faults["/file"] = [fault] * 3
+    told = rf"could not be downloaded \(.*({why}).*Download deepglobe_buildings\.pt \(269 MB\) from .*/file .* put it there"
+    with pytest.raises(FileNotFoundError, match=told) as caught:
         load_model("published")
+    assert ".part" not in str(caught.value)
+    assert "preserved" not in str(caught.value)
+    assert names(tmp_path / "weights") == []
+    drive.faults.clear()
+    monkeypatch.setattr("tnv2.weights.TIMEOUT", 2)
+    assert_same(load_model("published", device="cpu"), model)
+
+
+@pytest.mark.parametrize("change", [lambda content: content[: len(content) // 2], lambda content: content[:-1000]])
+def test_a_checkpoint_that_is_short_on_the_server_is_never_kept(drive, gdown, tmp_path, change):
+    drive.files["/file"] = change(drive.files["/file"])
+    with pytest.raises(FileNotFoundError, match=r"what came (is damaged|holds more)"):
+        load_model("published")
+    assert names(tmp_path / "weights") == []
+
+
+def test_another_network_is_never_kept(drive, gdown, tmp_path):
+    torch.save(torch.nn.Linear(3, 4).state_dict(), tmp_path / "other")
+    drive.files["/file"] = (tmp_path / "other").read_bytes()
+    with pytest.raises(FileNotFoundError, match="what came does not hold a TernausNetV2"):
+        load_model("published")
+    assert names(tmp_path / "weights") == []
+
+
+def test_published_without_gdown_says_what_to_install_and_what_to_put_where(drive, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gdown", None)
+    with pytest.raises(FileNotFoundError) as caught:
+        load_model("published")
+    for part in ('pip install "tnv2[published]"', "269 MB", f"{drive.url}/file", str(tmp_path / "weights"), '"mini"'):
+        assert part in str(caught.value)
+    assert names(tmp_path / "weights") == []
+    assert drive.asked == []
+
+
+def test_published_put_there_by_hand_is_taken(drive, model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gdown", None)
+    (tmp_path / "weights" / "deepglobe_buildings.pt").write_bytes(drive.files["/file"])
+    assert_same(load_model("published", device="cpu"), model)
+
+
+def test_an_interrupted_download_leaves_nothing(drive, gdown, tmp_path):
+    drive.faults["/file"] = [stall]
+    code = (
+        "import sys, pathlib; from tnv2 import weights\n"
+        "weights.FOLDER, weights.PUBLISHED_AT = pathlib.Path(sys.argv[1]), sys.argv[2]\n"
+        "weights.load_model('published')\n"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "weights", f"{drive.url}/file"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert drive.halfway.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert "KeyboardInterrupt" in error
+    assert names(tmp_path / "weights") == []
+
+
+def test_the_link_is_one_that_gdown_takes_for_google_drive(gdown):
+    from gdown.parse_url import parse_url
+
+    from tnv2.weights import PUBLISHED_AT
+
+    assert parse_url(url=PUBLISHED_AT)[0] == "1k95VGNZG74Vvu-X-MSpbaHjMDvNEepIi"
 
 
 def test_unknown_names_are_refused():
@@ -134,10 +258,23 @@ def test_a_file_cut_short_is_refused(tmp_path, model, name, keep):
         load_model(path)
 
 
-def test_a_web_page_saved_as_weights_is_refused(tmp_path):
-    (tmp_path / "a.pt").write_text("<!DOCTYPE html><html>Sign in</html>")
-    with pytest.raises(ValueError, match="no checkpoint at all"):
-        load_model(tmp_path / "a.pt")
+@pytest.mark.parametrize("name", ["a.pt", "a.safetensors"])
+def test_a_web_page_saved_as_weights_is_refused_and_left_alone(tmp_path, name):
+    (tmp_path / name).write_bytes(HTML)
+    with pytest.raises(
+        ValueError, match=rf"{name} is a web page that begins '<!DOCTYPE.*Delete it, and save the file itself"
+    ):
+        load_model(tmp_path / name)
+    assert (tmp_path / name).read_bytes() == HTML
+
+
+def test_a_web_page_in_place_of_the_published_weights_is_refused_and_left_alone(drive, tmp_path):
+    path = tmp_path / "weights" / "deepglobe_buildings.pt"
+    path.write_bytes(HTML)
+    with pytest.raises(ValueError, match=r"deepglobe_buildings\.pt is a web page .*is at http.*/file"):
+        load_model("published")
+    assert path.read_bytes() == HTML
+    assert drive.asked == []
 
 
 def test_what_holds_no_tensors_is_refused(tmp_path):

@@ -13,28 +13,38 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from .downloads import TIMEOUT, arriving, brief, verify, web_page
 from .instances import Thresholds
 from .network import TernausNetV2
 
 FOLDER = Path(__file__).resolve().parent.parent / "weights"
 FILES = {"mini": "mini.safetensors", "published": "deepglobe_buildings.pt"}
-PUBLISHED_AT = "https://drive.google.com/file/d/1k95VGNZG74Vvu-X-MSpbaHjMDvNEepIi"
+RETRIES = 3  # of a download that broke off; each resumes it
+PUBLISHED_AT = "https://drive.google.com/file/d/1k95VGNZG74Vvu-X-MSpbaHjMDvNEepIi/view"
 
 
 def load_model(name_or_path="mini", device="auto"):
     """Return a TernausNetV2 with its weights, in eval mode, on a device.
 
-    name_or_path : "mini" (in the box), "published" (the authors' ``deepglobe_buildings.pt``, put into ``weights/``), or the
-        path of a ``.safetensors`` file or of a checkpoint in the published ``.pt`` format.
+    name_or_path : "mini" (in the box), "published" (the authors' ``deepglobe_buildings.pt``, which lies in ``weights/`` or
+        is downloaded there from Google Drive, 269 MB, if the extra ``tnv2[published]`` is installed), or the path of a
+        ``.safetensors`` file or of a checkpoint in the published ``.pt`` format.
     device : "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
 
     The network's sizes are read off the tensors. ``model.thresholds`` are the recommended Thresholds, the published
     demo's where the file names none; ``model.copes_without_mul`` says whether it was trained without MUL bands too.
 
-    Nothing but tensors is ever loaded: a pickle with code in it is refused, as is a file that is cut short or of another
-    network, with a ValueError that says what is missing or unexpected.
+    Nothing but tensors is ever loaded: a pickle with code in it is refused, as is a file that is cut short, a web page or of
+    another network, with a ValueError that says what is missing or unexpected. Raises FileNotFoundError where there is no
+    file, and where the published one could not be downloaded.
     """
     path = weights_file(name_or_path)
+    if start := web_page(path):
+        raise ValueError(
+            f"{path} is a web page that begins {start!r}, not weights: a site asked for something instead of sending the "
+            "file. Delete it, and save the file itself from a browser; "
+            f"the published {FILES['published']} is at {PUBLISHED_AT}."
+        )
     state, card = read_safetensors(path) if path.suffix.lower() == ".safetensors" else (read_checkpoint(path), {})
     model = fitted(state, path).eval().to(chosen_device(device), memory_format=torch.channels_last)
     model.thresholds = recommended(card, path)
@@ -76,15 +86,49 @@ def sha256(path):
 def weights_file(name_or_path):
     """Return the path of a name's or a path's weights, which exists."""
     path = FOLDER / FILES[name_or_path] if name_or_path in FILES else Path(name_or_path)
+    if name_or_path == "published" and not path.is_file():
+        fetch_published(path)
     if path.is_file():
         return path
-    if name_or_path == "published":
-        raise FileNotFoundError(
-            f"the published weights are not at {path}. Download deepglobe_buildings.pt (269 MB) from {PUBLISHED_AT} and put "
-            'it there, or use load_model("mini"), which is in the box.'
-        )
     names = " or ".join(repr(name) for name in FILES)
     raise FileNotFoundError(f"there are no weights at {path}. Pass {names}, or the path of a .safetensors or .pt file.")
+
+
+def fetch_published(path):
+    """Download the published checkpoint to ``path``, which it becomes only after it was read as a whole network.
+
+    Raises FileNotFoundError, which says what to put where, if that cannot be done.
+    """
+    try:
+        with arriving(path) as part:
+            fetch_from_drive(PUBLISHED_AT, part)
+            verify(part, lambda part: fitted(read_checkpoint(part), part))
+    except Exception as error:  # gdown raises whatever a page of Google Drive leads to
+        install = ' pip install "tnv2[published]" adds the download.' if isinstance(error, ImportError) else ""
+        raise FileNotFoundError(
+            f"the published weights are not at {path}, and could not be downloaded ({brief(error)}).{install} Download "
+            f"{path.name} (269 MB) from {PUBLISHED_AT} with a browser and put it there, or use "
+            'load_model("mini"), which is in the box.'
+        ) from error
+
+
+def fetch_from_drive(link, path):
+    """Write the file behind a Google Drive link to ``path``, with a progress bar; raises ConnectionError if it cannot."""
+    import gdown  # optional: the extra "published"
+    from gdown.exceptions import DownloadError
+    from tqdm.auto import tqdm
+
+    with tqdm(desc=FILES["published"], unit="B", unit_scale=True, leave=False) as bar:
+
+        def show(came, total):
+            bar.total = total
+            bar.update(came - bar.n)
+
+        try:  # use_cookies would keep them in the user's home
+            gdown.download(link, str(path), quiet=True, use_cookies=False, progress=show, timeout=TIMEOUT, retries=RETRIES)
+        except DownloadError as error:
+            told = re.split(r"\n?The received bytes are kept|; the partial file is preserved", str(error))[0]  # they are not
+            raise ConnectionError(told) from error
 
 
 def read_safetensors(path):
