@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from tnv2 import Georeference, Tile, find_tiles, rasterise, read_footprints, read_tile, sample_tiles
-from tnv2.scenes import write_geotiff
+from tnv2.exports import write_geotiff
 from tnv2.tiles import image_id
 
 WHERE = Georeference((2.7e-6, 0, -115.2, 0, -2.7e-6, 36.2), "EPSG:4326")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,15 @@ def read_footprints(path, georeference=None, name=""):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. Pass a GeoJSON or the challenge CSV, or leave footprints_path out.")
-    try:
+    with unreadable(path):
         return csv_buildings(path, name) if path.suffix.lower() == ".csv" else geojson_buildings(path, georeference)
+
+
+@contextmanager
+def unreadable(path):
+    """Raise ValueError with the path and the remedy for what goes wrong inside."""
+    try:
+        yield
     except (LookupError, TypeError, AttributeError, ValueError, RuntimeError, csv.Error) as error:
         raise ValueError(
             f"{path} cannot be read as footprints ({type(error).__name__}: {error}). A GeoJSON FeatureCollection of "
@@ -66,26 +74,42 @@ def pixel_transform(collection, georeference):
 
 def csv_buildings(path, name):
     """Return the buildings of one ImageId in the challenge's CSV as lists of rings in pixels."""
+    rows = [row for row in csv_rows(path) if row["ImageId"] == name]
+    if not rows:
+        raise ValueError(f"it has no row with ImageId {name!r}")
+    buildings = [wkt_rings(row["PolygonWKT_Pix"] or "") for row in rows]
+    return [rings for rings in buildings if rings]  # a tile without buildings has one row with POLYGON EMPTY
+
+
+def csv_rows(path):
+    """Return the rows of the challenge's CSV as dicts."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if missing := {"ImageId", "PolygonWKT_Pix"} - set(reader.fieldnames or ()):
+            raise ValueError(f"it has no column {' and no '.join(sorted(missing))}")
+        return list(reader)
+
+
+def wkt_rings(text):
+    """Return the rings of a well-known text's polygon or multipolygon, each an (N, 2) array; none for POLYGON EMPTY.
+
+    >>> wkt_rings("POLYGON ((0 0 9, 2 0 9, 2 1 9, 0 0 9))")
+    [array([[0., 0.],
+           [2., 0.],
+           [2., 1.],
+           [0., 0.]])]
+    """
     from shapely import from_wkt, get_parts
     from shapely.errors import ShapelyError
 
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.DictReader(file) if row["ImageId"] == name]
-    if not rows:
-        raise ValueError(f"it has no row with ImageId {name!r}")
-    buildings = []
-    for row in rows:
-        text = row["PolygonWKT_Pix"] or ""
-        try:
-            parts = get_parts(from_wkt(text))
-        except ShapelyError as error:
-            raise ValueError(f"{text[:60]!r} is no polygon") from error
-        if any(part.geom_type != "Polygon" for part in parts):
-            raise ValueError(f"{text[:60]!r} is no polygon")
-        rings = [ring for part in parts for ring in (part.exterior, *part.interiors) if not ring.is_empty]
-        if rings:  # a tile without buildings has one row with POLYGON EMPTY
-            buildings.append([as_ring(ring.coords) for ring in rings])
-    return buildings
+    try:
+        parts = get_parts(from_wkt(text))
+    except ShapelyError as error:
+        raise ValueError(f"{text[:60]!r} is no polygon") from error
+    if any(part.geom_type != "Polygon" for part in parts):
+        raise ValueError(f"{text[:60]!r} is no polygon")
+    rings = [ring for part in parts for ring in (part.exterior, *part.interiors) if not ring.is_empty]
+    return [as_ring(ring.coords) for ring in rings]
 
 
 def rasterise(buildings, shape):

@@ -73,6 +73,44 @@ def read_georeference(page):
     return Georeference((a, b, c, d, e, f), f"EPSG:{code}" if code < 32767 else "")
 
 
+def geotiff_tags(georeference):
+    """Return the GeoTIFF tags of a Georeference as tifffile's ``extratags``, [] for None: what read_georeference reads.
+
+    Raises ValueError for a CRS that is neither geographic nor projected, or has no code that GeoTIFF can hold.
+    """
+    if georeference is None:
+        return []
+    a, b, c, d, e, f = georeference.transform
+    if b == d == 0 and a > 0 > e:
+        place = [(33550, "d", 3, (a, -e, 0.0), True), (33922, "d", 6, (0.0, 0.0, 0.0, c, f, 0.0), True)]
+    else:
+        place = [(34264, "d", 16, (a, b, 0.0, c, d, e, 0.0, f, *[0.0] * 7, 1.0), True)]
+    keys = [(1025, 0, 1, 1), *crs_keys(georeference.crs)]  # a pixel is an area
+    directory = (1, 1, 0, len(keys), *(number for key in sorted(keys) for number in key))
+    return [*place, (34735, "H", len(directory), directory, True)]
+
+
+def crs_keys(crs):
+    """Return the GeoKeys of a CRS, none for "".
+
+    >>> crs_keys("EPSG:32611")
+    [(1024, 0, 1, 1), (3072, 0, 1, 32611)]
+    """
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    if not crs:
+        return []
+    try:
+        known = CRS.from_user_input(crs)
+        code = known.to_epsg() or 0
+    except CRSError:
+        known, code = None, 0
+    if not 1024 <= code < 32767 or not (known.is_geographic or known.is_projected):
+        raise ValueError(f'crs is {crs!r}; a GeoTIFF needs a geographic or projected one of EPSG\'s, such as "EPSG:32611".')
+    return [(1024, 0, 1, 2), (2048, 0, 1, code)] if known.is_geographic else [(1024, 0, 1, 1), (3072, 0, 1, code)]
+
+
 def affine(matrix, points):
     """Return (N, 2) points moved by a 3x3 matrix."""
     return np.asarray(points, float) @ matrix[:2, :2].T + matrix[:2, 2]

@@ -1,13 +1,13 @@
 """Scenes: synthetic tiles of four styles of city, with exact footprints, in SpaceNet's products and names."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .districts import STYLES, District
+from .exports import write_geotiff
 from .footprints import rasterise
 from .georeference import Georeference
 from .sensor import NATIVE, photograph
@@ -81,23 +81,3 @@ def write_samples(folder):
     """Write the tiles of ``sample_data/``: a district of terraces and a suburb; training draws other seeds."""
     for seed, style in SAMPLES.items():
         render_scene(seed, style=style).save(Path(folder) / "AOI_0_Synthetic")
-
-
-def write_geotiff(path, bands, georeference):
-    """Write (H, W, C) counts as a deflated GeoTIFF, north up, in EPSG:4326."""
-    import tifffile
-
-    a, _, c, _, e, f = georeference.transform
-    geokeys = (1, 1, 0, 3, 1024, 0, 1, 2, 1025, 0, 1, 1, 2048, 0, 1, 4326)  # geographic, pixel is area, WGS 84
-    tags = [
-        (33550, "d", 3, (a, -e, 0.0), True),
-        (33922, "d", 6, (0.0, 0.0, 0.0, c, f, 0.0), True),
-        (34735, "H", 16, geokeys, True),
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    options = {"photometric": "minisblack", "planarconfig": "contig", "metadata": None, "software": "tnv2.scenes"}
-    tifffile.imwrite(
-        part, bands, **options, compression="deflate", compressionargs={"level": 9}, predictor=True, extratags=tags
-    )
-    os.replace(part, path)

@@ -1,0 +1,32 @@
+"""Files: written whole or not at all."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+
+def checked_path(path, *suffixes):
+    """Return the Path of a file to write; raises ValueError unless its name ends in one of ``suffixes``.
+
+    >>> checked_path("labels.tiff", ".tif", ".tiff").name
+    'labels.tiff'
+    """
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"{path} ends in {path.suffix or 'nothing'!r}; name this kind of file *{' or *'.join(suffixes)}.")
+    return path
+
+
+@contextmanager
+def replacing(path):
+    """Yield a path of the same name to write to; what is there afterwards takes the place of ``path``, or nothing does.
+
+    The yielded path is in a hidden folder beside ``path``, so that moving it is one step and what else a library puts
+    beside its file goes with the folder. Folders on the way to ``path`` are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        part = Path(folder, path.name)
+        yield part
+        os.replace(part, path)
