@@ -11,9 +11,10 @@ import yaml
 from lab import ROOT
 
 FLOORS = [
-    {"footprints", "georeference", "handouts", "instances", "network", "pictures", "reflectance", "sensor"},
-    {"canvas", "recipes", "scoring", "tiles", "views", "weights"},
-    {"inference", "lots", "search"},
+    {"downloads", "files", "footprints", "georeference", "handouts", "instances", "network", "outlines", "pictures"}
+    | {"reflectance", "sensor"},
+    {"canvas", "recipes", "scoring", "tiles", "vectors", "views", "weights"},
+    {"challenge", "exports", "inference", "lots", "search", "spacenet"},
     {"bands", "crops", "districts", "widgets"},
     {"scenes"},
     {"training"},
