@@ -79,6 +79,29 @@ def run_notebook(page, address, name, finished):
     page.wait_for_selector(finished, timeout=120_000)
 
 
+def write_notebook(path, cells):
+    """Write a notebook of code cells that says which kernel it wants, or JupyterLab would ask."""
+    import nbformat
+
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)), metadata=kernel), path)
+
+
+def kernel_says(page, code):
+    """Run code in the notebook's kernel and return what it prints."""
+    return page.evaluate(
+        """async (code) => {
+            const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const future = kernel.requestExecute({code});
+            let text = "";
+            future.onIOPub = ({content}) => { text += content.text ?? content.evalue ?? ""; };
+            await future.done;
+            return text.trim();
+        }""",
+        code,
+    )
+
+
 def answers(address):
     """Return whether an HTTP server says 200."""
     try:

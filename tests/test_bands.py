@@ -1,11 +1,10 @@
 """BandViewer: every control through its value, compared with what NumPy says; the click in real JupyterLab and Chromium."""
 
 import matplotlib
-import nbformat
 import numpy as np
 import pytest
 import traitlets
-from lab import jupyterlab, run_notebook, wait_for
+from lab import jupyterlab, run_notebook, wait_for, write_notebook
 from test_lab import kernel_says
 
 from tnv2 import BANDS, BandViewer, Georeference, Tile, composite, find_tiles, normalised_difference, render_scene
@@ -325,9 +324,7 @@ def page(browser, tmp_path_factory):
     """A notebook with one viewer, all cells run."""
     folder = tmp_path_factory.mktemp("lab")
     with jupyterlab(folder) as address:
-        metadata = nbformat.read(folder / "notebooks" / "00_start_here.ipynb", as_version=4).metadata
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=metadata)
-        nbformat.write(notebook, folder / "notebooks" / "bands.ipynb")
+        write_notebook(folder / "notebooks" / "bands.ipynb", [CELL])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         run_notebook(page, address, "bands.ipynb", finished=".tnv2-chart svg")
         yield page

@@ -15,7 +15,7 @@ FLOORS = [
     | {"reflectance", "sensor"},
     {"canvas", "recipes", "scoring", "tiles", "vectors", "views", "weights"},
     {"challenge", "exports", "inference", "lots", "search", "spacenet"},
-    {"bands", "crops", "districts", "widgets"},
+    {"bands", "crops", "districts", "evaluation", "heatmap", "widgets"},
     {"scenes"},
     {"training"},
 ]

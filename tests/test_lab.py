@@ -8,7 +8,7 @@ import subprocess
 
 import psutil
 import pytest
-from lab import ROOT, answers, jupyterlab, run_notebook, wait_for
+from lab import ROOT, answers, jupyterlab, kernel_says, run_notebook, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +27,6 @@ def picture(page):
 
 def count(page):
     return page.locator(".tnv2-tuner .tnv2-count").inner_text()
-
-
-def kernel_says(page, code):
-    """Run code in the notebook's kernel and return what it prints."""
-    return page.evaluate(
-        """async (code) => {
-            const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-            const future = kernel.requestExecute({code});
-            let text = "";
-            future.onIOPub = ({content}) => { text += content.text ?? content.evalue ?? ""; };
-            await future.done;
-            return text.trim();
-        }""",
-        code,
-    )
 
 
 def test_keyboard_moves_buildings_and_python_follows(page):

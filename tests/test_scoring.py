@@ -175,7 +175,7 @@ def test_a_table_of_cities_stands_beside_the_published_one():
         "AOI_3_Paris_img1": match(one, one),
         "AOI_9_Elsewhere_img1": match(none, none),
     }
-    table = city_table(matches)
+    table = city_table(matches.keys(), matches.values())
     assert table.index.tolist() == ["AOI_2_Vegas", "AOI_3_Paris", "AOI_9_Elsewhere", "mean"]
     assert table.loc["AOI_2_Vegas", ["tiles", "tp", "fp", "fn"]].tolist() == [2, 1, 0, 1]
     assert table.loc["AOI_2_Vegas", "f1"] == pytest.approx(2 / 3)

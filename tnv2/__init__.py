@@ -14,6 +14,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "inference": ["predict"],
         "scoring": ["Match", "Score", "city_table", "match", "score_city"],
         "search": ["Sweep", "sweep"],
+        "heatmap": ["SweepMap"],
+        "evaluation": ["evaluate"],
         "scenes": ["render_scene"],
         "spacenet": ["fetch_tile"],
         "vectors": ["to_geodataframe"],

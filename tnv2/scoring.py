@@ -149,10 +149,10 @@ def score_city(matches):
     return Score(*(sum(getattr(m, count) for m in matches) for count in ("tp", "fp", "fn")))
 
 
-def city_table(matches):
+def city_table(names, matches):
     """Return a DataFrame with a row a city, and their mean, beside what TernausNetV2 scored in the challenge.
 
-    matches : {tile name: Match}; "AOI_2_Vegas_img2144" is a tile of the city AOI_2_Vegas.
+    names, matches : the tiles' names, of which "AOI_2_Vegas_img2144" is one of the city AOI_2_Vegas, and a Match each.
 
     The challenge's mean is over all four cities, so ``mean`` here is over the cities that are there. The published figures
     are of hidden test tiles; only the training tiles have public footprints.
@@ -160,7 +160,7 @@ def city_table(matches):
     import pandas as pd
 
     cities = {}
-    for name, m in matches.items():
+    for name, m in zip(names, matches, strict=True):
         cities.setdefault(name.rsplit("_img", 1)[0], []).append(m)
     rows = {city: row_of(score_city(of_city), len(of_city)) for city, of_city in sorted(cities.items())}
     table = pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,51 @@
+"""Evaluation: a network's score on every labelled tile in a folder, city by city."""
+
+import argparse
+import warnings
+
+from .inference import predict
+from .instances import label_instances
+from .scoring import city_table, match
+from .tiles import find_tiles
+from .weights import load_model
+
+
+def evaluate(folder, model, thresholds=None, iou=0.5, small="challenge"):
+    """Return ``city_table`` of every tile with footprints under a folder, with a progress bar.
+
+    model : what ``load_model`` returns. thresholds : those of the network's model card if left out.
+    iou, small : as ``match`` takes them; the default drops small footprints as the challenge's own scorer does.
+
+    A tile that cannot be read is warned about and left out. Raises FileNotFoundError where the folder has no tile, and
+    ValueError where none has footprints.
+    """
+    from tqdm.auto import tqdm
+
+    found = find_tiles(folder)
+    labelled = [files for files in found if files.footprints]
+    if not labelled:
+        raise ValueError(f"{len(found)} tiles in {folder} and no footprints; only tiles with footprints can be scored.")
+    thresholds = thresholds or model.thresholds
+    names, matches = [], []
+    for files in tqdm(labelled, "evaluate", leave=False):
+        try:
+            tile = files.read()
+        except (OSError, ValueError) as error:
+            warnings.warn(f"{files.name} is left out: {error}", stacklevel=2)
+            continue
+        names.append(files.name)
+        matches.append(match(tile.truth, label_instances(predict(model, tile), thresholds), iou, small))
+    return city_table(names, matches)
+
+
+def main():
+    """Print the table of a folder of labelled tiles: python -m tnv2.evaluation FOLDER --weights published"""
+    parser = argparse.ArgumentParser(prog="python -m tnv2.evaluation", description=main.__doc__)
+    parser.add_argument("folder", help="labelled SpaceNet tiles, in either of their layouts, one city or several")
+    parser.add_argument("--weights", default="mini", help='"mini", "published" or a file')
+    arguments = parser.parse_args()
+    print(evaluate(arguments.folder, load_model(arguments.weights)).to_string(float_format="{:.3f}".format, na_rep="-"))
+
+
+if __name__ == "__main__":
+    main()
