@@ -1,5 +1,6 @@
 """Take the README's pictures from a real run: python docs/take_pictures.py"""
 
+import base64
 import sys
 import tempfile
 from pathlib import Path
@@ -7,21 +8,62 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent / "tests"))
 
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
 from lab import chromium, jupyterlab, run_notebook  # noqa: E402
+
+import tnv2  # noqa: E402
+from tnv2.scenes import STYLES  # noqa: E402
+
+HELD_OUT = 20_000  # the first of the scenes that benchmarks/quality.py scores
+PANEL = 300  # px
 
 
 def main():
-    """Run the first notebook in JupyterLab and photograph the tuner."""
-    with tempfile.TemporaryDirectory() as folder, jupyterlab(Path(folder)) as address, chromium() as browser:
-        page = browser.new_page(viewport={"width": 1170, "height": 940})
-        run_notebook(page, address, "00_start_here.ipynb", finished=".tnv2-tuner canvas")
-        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-        page.wait_for_timeout(1500)
-        page.locator("select[data-name=show]").select_option("instances")
-        tuner = page.locator(".tnv2-tuner")
-        tuner.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)
-        tuner.screenshot(path=DOCS / "tuner.png")
+    """Photograph the tuner in JupyterLab, the styles of scenes, and what the network gets wrong in each."""
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        with jupyterlab(Path(folder) / "lab") as address:
+            photograph_tuner(browser, address)
+        scenes = [tnv2.render_scene(HELD_OUT, style=style).tile for style in STYLES]
+        side_by_side([tnv2.true_colour(tile) for tile in scenes], DOCS / "scenes.png")
+        model = tnv2.load_model(device="cpu")
+        errors = [errors_of(browser, tnv2.ThresholdTuner(tile, tnv2.predict(model, tile)), Path(folder)) for tile in scenes]
+        side_by_side(errors, DOCS / "errors.png")
+
+
+def photograph_tuner(browser, address):
+    """Run the first notebook in JupyterLab and photograph its tuner."""
+    page = browser.new_page(viewport={"width": 1170, "height": 940})
+    run_notebook(page, address, "00_start_here.ipynb", finished=".tnv2-tuner canvas")
+    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    page.wait_for_timeout(1500)
+    page.locator("select[data-name=show]").select_option("instances")
+    tuner = page.locator(".tnv2-tuner")
+    tuner.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    tuner.screenshot(path=DOCS / "tuner.png")
+    page.close()
+
+
+def errors_of(browser, tuner, folder):
+    """Return the tuner's error view as an (H, W, 3) uint8 RGB picture, read off the canvas of its handout."""
+    tuner.show, tuner.opacity = "errors", 0.5
+    tuner.save_handout(folder / "handout.html")
+    page = browser.new_page()
+    page.goto((folder / "handout.html").as_uri())
+    page.wait_for_selector(".tnv2-tuner canvas")
+    page.wait_for_timeout(500)
+    encoded = page.evaluate("() => document.querySelector('.tnv2-tuner canvas').toDataURL()").partition(",")[2]
+    page.close()
+    return cv2.imdecode(np.frombuffer(base64.b64decode(encoded), np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+def side_by_side(pictures, path):
+    """Write square pictures in a row."""
+    panels = [cv2.resize(picture, (PANEL, PANEL), interpolation=cv2.INTER_AREA) for picture in pictures]
+    gap = np.full((PANEL, 6, 3), 255, np.uint8)
+    row = np.hstack([part for panel in panels for part in (panel, gap)][:-1])
+    cv2.imwrite(str(path), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
 
 
 if __name__ == "__main__":

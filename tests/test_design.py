@@ -14,7 +14,7 @@ FLOORS = [
     {"downloads", "files", "footprints", "georeference", "handouts", "instances", "network", "outlines", "pictures"}
     | {"reflectance", "sensor"},
     {"canvas", "recipes", "scoring", "tiles", "vectors", "views", "weights"},
-    {"challenge", "exports", "inference", "lots", "search", "spacenet"},
+    {"challenge", "exports", "inference", "lots", "pansharpening", "search", "spacenet"},
     {"bands", "crops", "districts", "evaluation", "heatmap", "widgets"},
     {"scenes"},
     {"training"},

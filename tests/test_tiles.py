@@ -1,6 +1,8 @@
 """Tiles: every layout and format is found and read; what cannot be a tile is refused with the reason and the remedy."""
 
 import json
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -218,6 +220,18 @@ def test_real_tiles_of_every_kind_are_read(shared):
     assert not tiles["AOI_2_Vegas_img246", "AOI_2_Vegas"].truth.any()
     rio = tiles["AOI_1_RIO_img8", "AOI_1_Rio"]
     assert (rio.mul.shape, rio.truth.max()) == ((406, 439, 8), 32)
+
+
+def test_a_whole_city_is_found_in_two_seconds(tmp_path):
+    for folder, ending in (("RGB-PanSharpen", "tif"), ("MUL-PanSharpen", "tif"), ("geojson/buildings", "geojson")):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(3831):
+            (tmp_path / folder / f"{Path(folder).name}_AOI_2_Vegas_img{number}.{ending}").touch()
+    start = time.perf_counter()
+    found = find_tiles(tmp_path)
+    assert time.perf_counter() - start < 2
+    assert len(found) == 3831
+    assert all(files.mul and files.footprints for files in found)
 
 
 def test_geojson_and_csv_of_a_real_tile_agree(shared):

@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "evaluation": ["evaluate"],
         "scenes": ["render_scene"],
         "spacenet": ["fetch_tile"],
+        "pansharpening": ["read_sharpened"],
         "vectors": ["to_geodataframe"],
         "exports": ["write_coco", "write_geojson", "write_geopackage", "write_geoparquet", "write_label_geotiff"],
         "challenge": ["read_challenge_csv", "write_challenge_csv"],

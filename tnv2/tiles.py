@@ -192,6 +192,8 @@ def read_image(path, bands, product):
             f"{path} cannot be read as a TIFF ({type(error).__name__}: {error}). Tiles are GeoTIFF files; "
             "this one is damaged, cut short or of another format. Fetch it again."
         ) from error
+    if array.ndim == 2 and bands == 1:
+        array = array[..., None]
     if array.ndim == 3 and array.shape[2] != bands and array.shape[0] == bands:
         array = np.moveaxis(array, 0, 2)
     if array.ndim != 3 or array.shape[2] != bands:
@@ -199,9 +201,9 @@ def read_image(path, bands, product):
         raise ValueError(
             f"{path} has {came}; SpaceNet's {product} has {bands}. "
             + (
-                "Keep red, green and blue alone."
-                if bands == 3
-                else "Pass that file, or leave mul_path out to use RGB alone."
+                "Pass that file, or leave mul_path out to use RGB alone."
+                if bands == 8
+                else f"Keep {'red, green and blue' if bands == 3 else 'one band'} alone."
             )
         )
     try:

@@ -1,0 +1,40 @@
+"""Pan-sharpening: eight coarse bands and one fine panchromatic one become a tile of fine bands."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .footprints import rasterise, read_footprints
+from .tiles import Tile, image_id, on_grid, read_image
+
+
+def read_sharpened(mul_path, pan_path, footprints_path=None):
+    """Return the Tile of a native MUL file and the PAN file of the same place, for tiles without pan-sharpened products.
+
+    RGB is bands 5, 3 and 2. The detail is put in by smoothing filter-based intensity modulation (Liu, International Journal
+    of Remote Sensing 21(18), 2000), which is not the vendor's way: colours agree, edges look a little different.
+
+    Raises FileNotFoundError and ValueError as ``read_tile`` does.
+    """
+    native, native_georeference = read_image(Path(mul_path), 8, "MUL")
+    pan, georeference = read_image(Path(pan_path), 1, "PAN")
+    if pan.shape[0] <= native.shape[0] or pan.shape[1] <= native.shape[1]:
+        raise ValueError(
+            f"{pan_path} is {pan.shape[:2]} px and {mul_path} {native.shape[:2]}; PAN is the finer one. "
+            "Pass MUL first and PAN second."
+        )
+    enlarged = on_grid(native, native_georeference, pan.shape[:2], georeference, f"{mul_path} and {pan_path}")
+    mul = sharpened(enlarged, pan[..., 0], native.shape[:2])
+    buildings = read_footprints(footprints_path, georeference, image_id(pan_path)) if footprints_path else None
+    truth = None if buildings is None else rasterise(buildings, mul.shape[:2])
+    return Tile(np.ascontiguousarray(mul[..., [4, 2, 1]]), mul, image_id(pan_path), georeference, truth)
+
+
+def sharpened(mul, pan, native_shape):
+    """Return (H, W, 8) bands, each times what (H, W) PAN has more than its own mean at the native resolution."""
+    pan = pan.astype(np.float32)
+    coarse = cv2.resize(pan, native_shape[::-1], interpolation=cv2.INTER_AREA)
+    detail = pan / np.maximum(cv2.resize(coarse, pan.shape[::-1], interpolation=cv2.INTER_CUBIC), 1)
+    most = np.iinfo(mul.dtype).max if mul.dtype.kind == "u" else np.inf
+    return np.clip(np.round(mul * detail[..., None]), 0, most).astype(mul.dtype)
