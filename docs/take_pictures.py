@@ -10,11 +10,22 @@ sys.path.insert(0, str(DOCS.parent / "tests"))
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from lab import chromium, jupyterlab, run_notebook  # noqa: E402
+from lab import ROOT, chromium, jupyterlab, run_notebook, write_notebook  # noqa: E402
 
 import tnv2  # noqa: E402
 from tnv2.scenes import STYLES  # noqa: E402
 
+BANDS = f"""
+import tifffile
+import tnv2
+
+files = tnv2.find_tiles({str(ROOT / "sample_data")!r})[1]
+native = tifffile.imread(str(files.mul).replace("MUL-PanSharpen", "MUL"))
+viewer = tnv2.BandViewer(files.read(), native)
+viewer.composite.value = "false colour"
+viewer.pixels = [(120, 220), (500, 300)]
+viewer
+"""
 HELD_OUT = 20_000  # the first of the scenes that benchmarks/quality.py scores
 PANEL = 300  # px
 
@@ -24,6 +35,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         with jupyterlab(Path(folder) / "lab") as address:
             photograph_tuner(browser, address)
+            write_notebook(Path(folder) / "lab" / "notebooks" / "bands.ipynb", [BANDS])
+            photograph_bands(browser, address)
         scenes = [tnv2.render_scene(HELD_OUT, style=style).tile for style in STYLES]
         side_by_side([tnv2.true_colour(tile) for tile in scenes], DOCS / "scenes.png")
         model = tnv2.load_model(device="cpu")
@@ -42,6 +55,20 @@ def photograph_tuner(browser, address):
     tuner.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     tuner.screenshot(path=DOCS / "tuner.png")
+    page.locator("select[data-name=show]").select_option("errors")
+    page.wait_for_timeout(500)
+    tuner.screenshot(path=DOCS / "tuner_errors.png")
+    page.close()
+
+
+def photograph_bands(browser, address):
+    """Run a notebook with a band viewer, native MUL beside pan-sharpened, and photograph it."""
+    page = browser.new_page(viewport={"width": 1170, "height": 1100})
+    run_notebook(page, address, "bands.ipynb", finished=".tnv2-chart svg")
+    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    page.wait_for_timeout(1500)
+    page.locator(".tnv2-viewer").scroll_into_view_if_needed()
+    page.locator(".tnv2-viewer").screenshot(path=DOCS / "bands.png")
     page.close()
 
 

@@ -23,7 +23,7 @@ from .network import ABN, TernausNetV2
 from .scenes import render_scene
 from .scoring import match, score_city
 from .tiles import Tile, find_tiles
-from .weights import chosen_device, save_model
+from .weights import chosen_device, load_model, save_model
 
 # Rows of a picture above which its mask is complete; below, it misses many buildings.
 LABELLED_ROWS = {"AOI_2_Vegas_img4215": 480}
@@ -152,10 +152,11 @@ def crops_of(settings, tiles, pictures):
     return Crops(real, [example(scene, merged=False) for scene in scenes], settings)
 
 
-def train(settings, tiles=(), pictures=(), norm_act=ABN, device="auto", checkpoint=None, on_progress=None):
+def train(settings, tiles=(), pictures=(), start=None, norm_act=ABN, device="auto", checkpoint=None, on_progress=None):
     """Return a network trained by Settings on its scenes and on real tiles, in eval mode.
 
     tiles : Tiles with truth. pictures : the same, their touching buildings as one, as ``picture_tiles`` returns them.
+    start : a network of the same sizes to go on from, left as it is; None for random weights.
     norm_act : ABN, or ``inplace_abn.InPlaceABN`` to fit larger batches on a GPU.
     checkpoint : file that keeps the state every 250 steps; where it is there, training goes on from it. None for no file.
     on_progress : called with (step, network) every 500 steps and at the end.
@@ -165,6 +166,8 @@ def train(settings, tiles=(), pictures=(), norm_act=ABN, device="auto", checkpoi
     dtype = best_precision(device)
     crops = crops_of(settings, tiles, pictures)
     model = TernausNetV2(width=settings.width, num_filters=settings.num_filters, norm_act=norm_act)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
     model = model.to(device, memory_format=torch.channels_last).train()
     averaged = copy.deepcopy(model)
     averaged.copes_without_mul, averaged.thresholds = settings.without_mul > 0, Thresholds()
@@ -270,6 +273,7 @@ def main():
     parser.add_argument("--tiles", type=Path, help="folder of labelled SpaceNet tiles to train on, beside the scenes")
     parser.add_argument("--pictures", type=Path, help="folder of NAME.png and NAME_mask.png to train on as well")
     parser.add_argument("--validation", type=Path, help="folder of labelled SpaceNet tiles to score on, never trained on")
+    parser.add_argument("--start", help="weights to go on from, of the same sizes")
     parser.add_argument("--out", type=Path, default=Path("mini.safetensors"))
     parser.add_argument("--inplace-abn", action="store_true", help="train with the inplace-abn package, to save memory")
     for field in fields(Settings):
@@ -287,7 +291,8 @@ def main():
         tqdm.write(json.dumps({"step": step, "f1": round(score_city(matches).f1, 3), "tiles": [repr(m) for m in matches]}))
 
     checkpoint = arguments.out.with_suffix(".checkpoint")
-    model = train(settings, tiles, pictures, norm_act, checkpoint=checkpoint, on_progress=report if kept_out else None)
+    start = load_model(arguments.start) if arguments.start else None
+    model = train(settings, tiles, pictures, start, norm_act, "auto", checkpoint, report if kept_out else None)
     save_model(model, arguments.out, model.thresholds, model.copes_without_mul)
     checkpoint.unlink()
 

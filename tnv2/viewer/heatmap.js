@@ -58,7 +58,7 @@ function render({ model, el }) {
   model.on("change:point", show);
   show();
   const title = Object.assign(document.createElement("div"), { className: "tnv2-heatmap-title", textContent: model.get("title") });
-  const key = Object.assign(document.createElement("div"), { className: "tnv2-heatmap-key", textContent: "\u25a1 published   \u2605 best" });
+  const key = Object.assign(document.createElement("div"), { className: "tnv2-heatmap-key", textContent: "\u25a1 published   \u2605 best   red frame: chosen" });
   el.classList.add("tnv2-heatmap");
   el.append(title, svg, told, key);
   return () => model.off("change:point", show);
