@@ -5,7 +5,8 @@
 Measured in one run in headless Chromium. The picture itself says which threshold it shows: its upper edge is black, and the
 building map there rises from 0 to 1, so as many of its pixels are tinted as are above the mask threshold. They are read
 back from the screen's canvas or image on every animation frame. Latency is from a key press to the first frame that shows
-the new threshold; updates are the different pictures seen a second while the slider is dragged by 120 events a second.
+the new threshold; updates are the different pictures seen a second while the slider is dragged by an event a frame, as
+Chromium hands over a pointer's moves.
 """
 
 import argparse
@@ -55,7 +56,7 @@ def show(mask):
     markers, _ = ndimage.label(region & (probabilities.building > 0.7))
     labels = watershed(np.zeros(region.shape), markers, mask=region, connectivity=2)
     shown = np.where(labels[..., None] > 0, 0.6 * picture + 0.4, picture)
-    fig = plt.figure(figsize=(6.5, 6.5), dpi=100)
+    fig = plt.figure(figsize=(10, 10))  # the published demo draws 15 x 15
     fig.add_axes((0, 0, 1, 1)).imshow(mark_boundaries(shown, labels))
     plt.axis("off")
     plt.show()
@@ -134,9 +135,15 @@ PROBE = f"""(kind) => {{
     window.drag = async (seconds) => {{
         const start = performance.now(), last = 0.31;
         let n = 0;
-        const timer = setInterval(() => {{ n++; slide(0.2 + 0.005 * (n % 80)); }}, 1000 / 120);
+        let dragging = true;
+        const move = () => {{ // once a frame, as Chromium hands over a pointer's moves
+            if (!dragging) return;
+            slide(0.2 + 0.01 * (n++ % 40));
+            requestAnimationFrame(move);
+        }};
+        move();
         const during = await frames(seconds);
-        clearInterval(timer);
+        dragging = false;
         slide(last);
         const released = performance.now();
         const after = await frames(4);
