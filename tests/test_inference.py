@@ -7,7 +7,6 @@ import torch
 from tnv2 import (
     Probabilities,
     TernausNetV2,
-    Thresholds,
     Tile,
     label_instances,
     load_model,
@@ -132,23 +131,27 @@ def test_small_tiles_and_unknown_precisions_are_refused(mini):
 
 def test_finds_the_buildings_of_real_tiles_it_never_saw(mini, real_tiles):
     matches = [match(t.truth, label_instances(predict(mini, t), mini.thresholds)) for t in real_tiles]
-    assert score_city(matches).f1 >= 0.45, matches
+    assert score_city(matches).f1 >= 0.5, matches
+    assert sum(m.fp for m, t in zip(matches, real_tiles, strict=True) if not t.truth.any()) <= 2
 
 
-def test_finds_the_buildings_of_a_real_crop_with_all_bands(mini, shared):
+def test_mul_does_no_harm_on_the_real_crop_that_has_it(mini, shared):
     crop = shared / "data" / "crop_AOI_2_Vegas_img2144"
     footprints = shared / "data" / "AOI_2_Vegas" / "geojson" / "buildings" / "buildings_AOI_2_Vegas_img2144.geojson"
     t = read_tile(*(crop / f"{product}-PanSharpen_AOI_2_Vegas_img2144.tif" for product in ("RGB", "MUL")), footprints)
-    found = match(t.truth, label_instances(predict(mini, t), mini.thresholds))
-    assert found.f1 >= 0.45, found
+    with_mul, without = (
+        match(t.truth, label_instances(predict(mini, each), mini.thresholds)) for each in (t, t.replace(mul=None))
+    )
+    assert with_mul.f1 >= 0.5, with_mul
+    assert with_mul.f1 >= without.f1 - 0.02, (with_mul, without)
 
 
-def test_finds_the_buildings_of_the_sample_tiles(mini):
-    tiles = sample_tiles()
-    matches = [match(t.truth, label_instances(predict(mini, t), mini.thresholds)) for t in tiles]
-    assert score_city(matches).f1 >= 0.7, matches
-    without = [match(t.truth, label_instances(predict(mini, t.replace(mul=None)), Thresholds())) for t in tiles]
-    assert score_city(without).f1 >= 0.5, without
+def test_finds_the_buildings_of_every_style_of_scene(mini):
+    """Training draws its scenes from seed 10,000 on; the sample tiles are 1 to 4."""
+    for t in sample_tiles():
+        for each in (t, t.replace(mul=None)):
+            found = match(t.truth, label_instances(predict(mini, each), mini.thresholds))
+            assert found.f1 >= 0.8, (t.name, found)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
