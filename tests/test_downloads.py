@@ -15,6 +15,8 @@ from tnv2.downloads import DAY, NotOnServerError, fetch, web_page
 
 CONTENT = bytes(range(256)) * 2000  # eight chunks
 CHILD = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
 import sys
 from tnv2 import downloads
 try:

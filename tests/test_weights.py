@@ -190,7 +190,8 @@ def test_published_put_there_by_hand_is_taken(drive, model, tmp_path, monkeypatc
 def test_an_interrupted_download_leaves_nothing(drive, gdown, tmp_path):
     drive.faults["/file"] = [stall]
     code = (
-        "import sys, pathlib; from tnv2 import weights\n"
+        "import signal, sys, pathlib; from tnv2 import weights\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs are born deaf to it
         "weights.FOLDER, weights.PUBLISHED_AT = pathlib.Path(sys.argv[1]), sys.argv[2]\n"
         "weights.load_model('published')\n"
     )

@@ -160,13 +160,13 @@ def train(settings, tiles=(), pictures=(), start=None, norm_act=ABN, device="aut
 
     tiles : Tiles with truth. pictures : the same, their touching buildings as one, as ``picture_tiles`` returns them.
     start : a network of the same sizes to go on from, left as it is; None for random weights.
-    norm_act : ABN, or ``inplace_abn.InPlaceABN`` to fit larger batches on a GPU.
+    norm_act : ABN, or ``inplace_abn.InPlaceABN``, which needs less memory but works in float32 alone.
     checkpoint : file that keeps the state every 250 steps; where it is there, training goes on from it. None for no file.
     on_progress : called with (step, network) every 500 steps and at the end.
     """
     torch.manual_seed(settings.seed)
     device = chosen_device(device)
-    dtype = best_precision(device)
+    dtype = best_precision(device) if norm_act is ABN else torch.float32  # InPlaceABN wants inputs in its weights' type
     crops = crops_of(settings, tiles, pictures)
     model = TernausNetV2(width=settings.width, num_filters=settings.num_filters, norm_act=norm_act)
     if start is not None:
