@@ -19,6 +19,7 @@ test: .venv/test
 train: weights/first.safetensors
 	$(BIN)/python -m tnv2.training --start weights/first.safetensors --steps 3000 --rate 1e-3 --real 0.85 --variety 0.5 --seed 1 \
 		--out weights/mini.safetensors $(TRAIN)
+	rm weights/first.safetensors
 
 weights/first.safetensors: | .venv/test
 	$(BIN)/python -m tnv2.training --out $@ $(TRAIN)

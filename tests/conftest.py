@@ -36,7 +36,7 @@ def gdown():
     try:
         import gdown
     except ImportError:
-        unavailable('gdown is not installed; pip install "tnv2[published]"')
+        unavailable('gdown is not installed; pip install -e ".[published]"')
     return gdown
 
 

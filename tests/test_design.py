@@ -11,7 +11,8 @@ import yaml
 from lab import ROOT
 
 FLOORS = [
-    {"downloads", "files", "footprints", "georeference", "handouts", "instances", "network", "outlines", "pictures"}
+    {"files"},
+    {"downloads", "footprints", "georeference", "handouts", "instances", "network", "outlines", "pictures"}
     | {"reflectance", "sensor"},
     {"canvas", "recipes", "scoring", "tiles", "vectors", "views", "weights"},
     {"challenge", "exports", "inference", "lots", "pansharpening", "search", "spacenet"},

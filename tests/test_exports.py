@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import shapely
 import tifffile
+from test_vectors import LABELS, VEGAS
 
 from tnv2 import Georeference, Probabilities, Tile, TileFiles, rasterise, read_footprints, read_tile
 from tnv2.challenge import write_challenge_csv
@@ -23,15 +24,8 @@ from tnv2.exports import (
 from tnv2.georeference import read_georeference
 from tnv2.vectors import to_geodataframe
 
-VEGAS = Georeference((2.7e-6, 0, -115.2, 0, -2.7e-6, 36.2), "EPSG:4326")
 UTM = Georeference((0.3, 0, 665000, 0, -0.3, 4007000), "EPSG:32611")
 TURNED = Georeference((0.3, 0.02, 665000, 0.01, -0.3, 4007000), "EPSG:32611")
-LABELS = np.zeros((40, 50), np.int32)
-LABELS[2:20, 3:17] = 9
-LABELS[6:10, 6:12] = 0  # a courtyard
-LABELS[20:34, 17:30] = 4  # meets 9 at a corner
-LABELS[22:30, 30:41] = 5  # shares a wall with 4
-LABELS[36:38, 44:46] = LABELS[38:40, 46:48] = 30  # two parts
 MAPS = Probabilities(np.random.default_rng(0).random(LABELS.shape), np.zeros(LABELS.shape))
 
 

@@ -46,8 +46,10 @@ def test_what_is_no_cell_is_refused(cells):
     before = cells.point
     with pytest.raises(traitlets.TraitError, match=r"\[4, 0\]; it is \[seed index, border index\] in a grid of 4 seeds"):
         cells.point = [4, 0]
-    with pytest.raises(ValueError, match="is no cell of this sweep"):
+    with pytest.raises(ValueError, match="is no cell of this map"):
         cells.thresholds = Thresholds(0.5, 0.45, 0.5)
+    with pytest.raises(ValueError, match="is no cell of this map"):
+        cells.thresholds = Thresholds(0.3, 0.5, 0.5)
     assert cells.point == before
 
 

@@ -153,6 +153,12 @@ def test_labels_may_be_any_numbers():
     assert sorted(map(tuple, m.pairs.tolist())) == [(7, 900_000), (2**31 - 1, 5)]
 
 
+def test_a_building_a_pixel_is_matched_without_a_table_of_all_pairs():
+    labels = np.arange(1, 300 * 300 + 1).reshape(300, 300)  # 90,000 by 90,000 pairs
+    assert match(labels, labels).tp == 90_000
+    assert match(labels, labels[::-1]).tp == 90_000
+
+
 def test_a_dense_tile_is_matched_in_milliseconds():
     rows, columns = np.mgrid[:650, :650]
     truth = (1 + rows // 52 * 12 + columns // 54).astype(np.int32) * (rows % 52 < 44) * (columns % 54 < 44)

@@ -6,12 +6,13 @@ The files of ``tuner/`` are joined as text, for the handout and for the widget a
 import base64
 import html
 import json
-import os
 import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from .files import replacing
 
 TUNER = Path(__file__).with_name("tuner")
 ARRAYS = ("_building", "_border", "_truth", "_heat")
@@ -46,10 +47,8 @@ def handout(state):
 
 def write_handout(path, state):
     """Write a handout, whole or not at all."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(handout(state), encoding="utf-8")
-    os.replace(part, path)
+    with replacing(Path(path)) as part:
+        part.write_text(handout(state), encoding="utf-8")
 
 
 def joined_module():

@@ -55,9 +55,10 @@ class SweepMap(anywidget.AnyWidget):
     @thresholds.setter
     def thresholds(self, thresholds):
         cell = cell_of(self.sweep, thresholds)
-        if not cell:
+        if not cell or replace(self.sweep.best, seed=thresholds.seed, border=thresholds.border) != thresholds:
             raise ValueError(
-                f"{thresholds} is no cell of this sweep: seeds {self.seeds}, borders {self.borders}. Set one of them."
+                f"{thresholds} is no cell of this map. Its seeds are {self.seeds}, its borders {self.borders}; "
+                f"mask and min_area are those of {self.sweep.best}."
             )
         self.point = cell
 

@@ -32,7 +32,10 @@ def read_sharpened(mul_path, pan_path, footprints_path=None):
 
 
 def sharpened(mul, pan, native_shape):
-    """Return (H, W, 8) bands, each times what (H, W) PAN has more than its own mean at the native resolution."""
+    """Return (H, W, 8) bands, each times what (H, W) PAN has more than its own mean at the native resolution.
+
+    ``sensor.pansharpened`` does the same for scenes, whose grids fit exactly; real ones are 162 to 650 px.
+    """
     pan = pan.astype(np.float32)
     coarse = cv2.resize(pan, native_shape[::-1], interpolation=cv2.INTER_AREA)
     detail = pan / np.maximum(cv2.resize(coarse, pan.shape[::-1], interpolation=cv2.INTER_CUBIC), 1)

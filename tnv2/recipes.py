@@ -1,11 +1,11 @@
 """Recipes: how a set of buildings was made, as a record that can be kept and as code that makes them again."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from .files import replacing
 from .instances import Thresholds
 
 FORMAT = "tnv2 recipe 1"
@@ -70,10 +70,8 @@ class Recipe:
 
     def save(self, path):
         """Write the recipe as a JSON file."""
-        path = Path(path)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(json.dumps(self.record(), indent=2) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        with replacing(Path(path)) as part:
+            part.write_text(json.dumps(self.record(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path):

@@ -120,11 +120,15 @@ def numbered(labels, least):
 
 def overlaps(truth, found, count):
     """Return the pairs that share pixels as places from 0, in rising order, and how many pixels each pair shares."""
-    shared = np.bincount(truth * np.int64(count + 1) + found)
-    codes = np.flatnonzero(shared)
+    codes = (truth * np.int64(count + 1) + found)[(truth > 0) & (found > 0)]
+    if codes.max(initial=0) < 8 * truth.size:  # counting beats sorting, as long as the table is small
+        shared = np.bincount(codes)
+        codes = np.flatnonzero(shared)
+        shared = shared[codes]
+    else:
+        codes, shared = np.unique(codes, return_counts=True)
     of_truth, of_found = np.divmod(codes, count + 1)
-    both = (of_truth > 0) & (of_found > 0)
-    return of_truth[both] - 1, of_found[both] - 1, shared[codes[both]]
+    return of_truth - 1, of_found - 1, shared
 
 
 def several(pairs):

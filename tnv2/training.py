@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from .crops import Crops
+from .files import replacing
 from .inference import best_precision, predict, scaled
 from .instances import Thresholds, label_instances
 from .network import ABN, TernausNetV2
@@ -150,8 +150,12 @@ def crops_of(settings, tiles, pictures):
         raise ValueError("there is nothing to train on: no scenes and no real tiles. Raise scenes, or pass tiles.")
     scenes = [render_scene(10_000 + i, 512).tile for i in tqdm(range(settings.scenes), "scenes")]
     guess = guessed_mul(scenes) if scenes else lambda tile: None
-    real = [example(tile, merged=False) for tile in tiles]
-    real += [example(tile.replace(mul=guess(tile)), merged=True) for tile in pictures]
+    whole = (
+        (tile if tile.mul is not None else tile.replace(mul=guess(tile)), merged)
+        for group, merged in ((tiles, False), (pictures, True))
+        for tile in group
+    )
+    real = [example(tile, merged) for tile, merged in whole]
     return Crops(real, [example(scene, merged=False) for scene in scenes], settings)
 
 
@@ -222,10 +226,9 @@ def blend(averaged, model, keep):
 
 def keep(checkpoint, settings, step, state):
     """Write a checkpoint, whole or not at all."""
-    part = Path(f"{checkpoint}.part")
     record = {"settings": asdict(settings), "step": step}
-    torch.save(record | {name: thing.state_dict() for name, thing in state.items()}, part)
-    os.replace(part, checkpoint)
+    with replacing(Path(checkpoint)) as part:
+        torch.save(record | {name: thing.state_dict() for name, thing in state.items()}, part)
 
 
 def restore(checkpoint, settings, state):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import pickle
 import re
 import warnings
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .downloads import TIMEOUT, arriving, brief, verify, web_page
+from .files import replacing
 from .instances import Thresholds
 from .network import TernausNetV2
 
@@ -27,7 +27,7 @@ def load_model(name_or_path="mini", device="auto"):
     """Return a TernausNetV2 with its weights, in eval mode, on a device.
 
     name_or_path : "mini" (in the box), "published" (the authors' ``deepglobe_buildings.pt``, which lies in ``weights/`` or
-        is downloaded there from Google Drive, 269 MB, if the extra ``tnv2[published]`` is installed), or the path of a
+        is downloaded there from Google Drive, 269 MB, where the extra ``published`` is installed), or the path of a
         ``.safetensors`` file or of a checkpoint in the published ``.pt`` format.
     device : "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
 
@@ -68,14 +68,12 @@ def save_model(model, path, thresholds=Thresholds(), copes_without_mul=False):
 
     Convolution weights are stored in float16, half the size; what has one dimension (norms, biases) stays float32.
     """
-    path = Path(path)
     card = {"thresholds": asdict(thresholds), "copes_without_mul": copes_without_mul}
     state = {
         key: (tensor.half() if tensor.ndim > 1 else tensor).cpu().contiguous() for key, tensor in model.state_dict().items()
     }
-    part = path.with_name(f".{path.name}.part")
-    save_file(state, part, metadata={"tnv2": json.dumps(card)})
-    os.replace(part, path)
+    with replacing(Path(path)) as part:
+        save_file(state, part, metadata={"tnv2": json.dumps(card)})
 
 
 def sha256(path):
@@ -104,7 +102,8 @@ def fetch_published(path):
             fetch_from_drive(PUBLISHED_AT, part)
             verify(part, lambda part: fitted(read_checkpoint(part), part))
     except Exception as error:  # gdown raises whatever a page of Google Drive leads to
-        install = ' pip install "tnv2[published]" adds the download.' if isinstance(error, ImportError) else ""
+        command = 'pip install -e ".[published]"'
+        install = f" In the kit's folder, {command} adds the download." if isinstance(error, ImportError) else ""
         raise FileNotFoundError(
             f"the published weights are not at {path}, and could not be downloaded ({brief(error)}).{install} Download "
             f"{path.name} (269 MB) from {PUBLISHED_AT} with a browser and put it there, or use "
