@@ -33,10 +33,10 @@ def test_runs_on_sample_tiles(path, tmp_path):
     assert int(re.search(r"(\d+) buildings", printed(notebook))[1]) > 5
 
 
-def test_first_notebook_runs_on_real_tiles(shared, tmp_path):
+def test_first_notebook_runs_on_real_tiles(shared, tmp_path, monkeypatch):
+    monkeypatch.setenv("TNV2_TILES", str(shared / "data" / "AOI_2_Vegas"))
     notebook = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
-    line = next(cell for cell in notebook.cells if "FOLDER = None" in cell.source)
-    line.source = line.source.replace("FOLDER = None", f"FOLDER = {str(shared / 'data' / 'AOI_2_Vegas')!r}")
+    line = next(cell for cell in notebook.cells if "NUMBER = 0" in cell.source)
     line.source = line.source.replace("NUMBER = 0", "NUMBER = 3")
     text = printed(executed(notebook, tmp_path))
     assert int(re.search(r"(\d+) buildings", text)[1]) > 5

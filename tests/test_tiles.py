@@ -198,6 +198,15 @@ def test_both_spacenet_layouts_are_found(tmp_path):
     assert names[3] == ["PS-RGB", "PS-MS", "img3.geojson"]
 
 
+def test_tiles_are_the_samples_unless_one_place_names_others(tmp_path, monkeypatch):
+    monkeypatch.delenv("TNV2_TILES", raising=False)
+    assert [files.name for files in find_tiles()] == [tile.name for tile in sample_tiles()]
+    monkeypatch.setenv("TNV2_TILES", str(tmp_path))
+    written(tmp_path / "RGB-PanSharpen_AOI_2_Vegas_img1.tif", np.zeros((40, 40, 3), np.uint16))
+    assert [files.name for files in find_tiles()] == ["AOI_2_Vegas_img1"]
+    assert len(sample_tiles()) == 4
+
+
 def test_sample_tiles_are_whole():
     tiles = sample_tiles()
     assert len(tiles) == 4

@@ -98,16 +98,20 @@ class Tile:
         return f"Tile({self.name!r}, {self.shape[0]} x {self.shape[1]} px, {bands} {self.rgb.dtype}, {buildings})"
 
 
-def find_tiles(folder):
+def find_tiles(folder=None):
     """Return the TileFiles under ``folder``, sorted by place and number; no file is opened.
+
+    Without a folder: under the one that the environment variable TNV2_TILES names, or else the kit's samples.
 
     Both SpaceNet 2 layouts and SpaceNet 1's (``3band_AOI_1_RIO_img8.tif``) are known by their file names. Where a tile has
     pan-sharpened and native MUL, the pan-sharpened one is taken; where it has no GeoJSON, the challenge's CSV of its city
     (``*Building_Solutions.csv``) stands in. Raises FileNotFoundError where there is no tile.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(folder or os.environ.get("TNV2_TILES") or samples_folder()).expanduser()
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder. Pass the folder that holds RGB-PanSharpen/ or PS-RGB/.")
+        raise FileNotFoundError(
+            f"{folder} is not a folder. Pass, or set TNV2_TILES to, the folder that holds RGB-PanSharpen/ or PS-RGB/."
+        )
     found, solutions = {}, {}
     for path in sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names):
         if path.name.endswith("Building_Solutions.csv"):
@@ -144,11 +148,16 @@ def tile_files(name, files, solutions):
 
 def sample_tiles():
     """Return the tiles that come with the kit: synthetic scenes with exact footprints."""
+    return [files.read() for files in find_tiles(samples_folder())]
+
+
+def samples_folder():
+    """Return the path of ``sample_data``, which is there."""
     if not SAMPLES.is_dir():
         raise FileNotFoundError(
             f"the sample tiles are not at {SAMPLES}. Install the kit from its checkout: pip install -e ."
         )
-    return [files.read() for files in find_tiles(SAMPLES)]
+    return SAMPLES
 
 
 def read_tile(rgb_path, mul_path=None, footprints_path=None):
