@@ -2,9 +2,10 @@
 
 The rule. Two tiles are adjacent where they are in one CRS, their pixel grids are parallel, and a side of one lies within
 half a pixel of a side of the other. Two instances on either side of such a seam are one building where their walls on it
-share more than half of the shorter one's length; so are all that hang together by such pairs. The building's polygon is
-the union of its parts, those of later tiles moved onto the earlier tile's side where the sides are not quite the same. A
-corner alone joins nothing.
+share any length, so that a corner alone joins nothing; and so are all that hang together by such pairs. The building's
+polygon is the union of its parts, those of later tiles moved onto the earlier tile's side where the two sides are not
+quite the same. Two houses that touch where the seam runs become one: nothing in the polygons tells them from one house
+that was cut.
 """
 
 from dataclasses import dataclass
@@ -13,8 +14,7 @@ from itertools import combinations
 import numpy as np
 
 ABUT = 0.5  # pixels between the sides of tiles that are adjacent, at most
-SHARE = 0.5  # of the shorter of two walls on a seam, that the other must share more of
-ON = 1e-3  # pixels from a side that are on it
+ON = 1e-3  # pixels: what is nearer to a side is on it, and what shares more of it shares a wall
 GRID = 2.0**-10  # of a pixel: what positions are rounded to in a union
 
 
@@ -38,7 +38,7 @@ def find_seams(sheets):
     import shapely
 
     corners = [sheet.georeference.to_world(corners_of(sheet.shape)) for sheet in sheets]
-    outlines = shapely.polygons(np.array(corners)) if sheets else np.array([])
+    outlines = shapely.polygons(np.array(corners).reshape(-1, 4, 2))
     reach = ABUT * max((np.linalg.norm(sheet.georeference.matrix[:2, :2], axis=0).max() for sheet in sheets), default=0)
     near = shapely.STRtree(outlines).query(outlines, predicate="dwithin", distance=1.01 * reach).T.tolist()
     found = [seam_between(sheets, first, second) for first, second in near if first < second]
@@ -97,8 +97,7 @@ def cut_pairs(first, second, georeference, seam):
     a = walls(first.geometry.values, georeference, seam, seam.edge)
     b = walls(second.geometry.values, georeference, seam, seam.facing)
     i, j = shapely.STRtree(a).query(b, predicate="intersects")[::-1]
-    shared = shapely.length(shapely.intersection(a[i], b[j]))
-    cut = shared > np.maximum(SHARE * np.minimum(shapely.length(a[i]), shapely.length(b[j])), ON)
+    cut = shapely.length(shapely.intersection(a[i], b[j])) > ON
     return list(zip(first.index[i[cut]].tolist(), second.index[j[cut]].tolist(), strict=True))
 
 
