@@ -8,6 +8,7 @@ A map's folder holds, for a tile named NAME::
 """
 
 import json
+import os
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -206,9 +207,10 @@ def room_in(folder):
     try:
         yield
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
         raise OSError(
             error.errno,
-            f"the map in {folder} cannot be written ({error.strerror or error}). Make room or mend it, and run again: the "
+            f"the map in {folder} cannot be written ({reason}). Make room or mend it, and run again: the "
             "tiles that are done are kept.",
         ) from error
 
