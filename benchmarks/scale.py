@@ -59,7 +59,7 @@ def plain_loop(tiles, out):
 
 
 def throughput(count, rounds):
-    """Return {way: [(seconds, CPU seconds of all processes), ...]} of ``rounds`` runs over ``count`` tiles each way, in turn."""
+    """Return {way: [(seconds, CPU seconds of all processes), ...]} of ``rounds`` runs over ``count`` tiles."""
     tiles, runs = copies(count), {"loop": [], "1 worker": [], "2 workers": []}
     with cluster(1) as one, cluster(2) as two, TemporaryDirectory() as folder:
         clients = {"1 worker": one, "2 workers": two}
@@ -174,7 +174,7 @@ def on_paper(asked, rest, most, dollars):
     print(f"\nOn paper: the {tiles:,} training tiles of SpaceNet 2 with the full network, if")
     print(f"- a tile takes {asked:.3f} s on a GPU ({told});")
     print(
-        f"- reading, labelling and writing it takes {rest:.3f} s of a core (measured here); {THREADS} threads a GPU overlap it;"
+        f"- reading, labelling and writing it takes {rest:.3f} s of a core (measured here); {THREADS} threads a GPU overlap;"
     )
     print(f"- one driver hands out {most} tiles/s at most (seen here, with the workers on its own cores);")
     print(

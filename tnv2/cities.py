@@ -32,7 +32,20 @@ from .inference import checked_precision
 from .instances import Thresholds
 from .recipes import PACKAGES
 from .scoring import city_table
-from .sheets import Order, Outcome, finished, forget, instances_path, map_tile, name_of, room_in, stored_maps
+from .seams import corners_of
+from .sheets import (
+    Order,
+    Outcome,
+    finished,
+    forget,
+    instances_path,
+    map_tile,
+    name_of,
+    read_sheet,
+    room_in,
+    sheet_path,
+    stored_maps,
+)
 from .spacenet import check_name
 from .tiles import TileFiles, find_tiles
 from .weights import FILES, sha256, weights_file
@@ -77,6 +90,16 @@ class CityMap:
 
         return geopandas.read_parquet(instances_path(self.folder, self.checked(name)))
 
+    def sheets(self):
+        """Return a GeoDataFrame with a row a tile: its name, ``tile``, how many ``buildings``, and its outline."""
+        import geopandas
+        from shapely import Polygon
+
+        sheets = [read_sheet(sheet_path(self.folder, name)) for name in self.tiles]
+        columns = {"tile": self.tiles, "buildings": [sheet.buildings for sheet in sheets]}
+        outlines = [Polygon(sheet.georeference.to_world(corners_of(sheet.shape))) for sheet in sheets]
+        return geopandas.GeoDataFrame(columns, geometry=outlines, crs=sheets[0].georeference.crs if sheets else None)
+
     def probabilities(self, name):
         """Return the Probabilities of one tile, in 8 bits, for ``label_instances`` or a ThresholdTuner."""
         return stored_maps(self.folder, self.checked(name))
@@ -119,9 +142,11 @@ def map_city(folder, model, thresholds, client, out="city", precision="auto", ah
         keep_recipe(order)
         outcomes = {name: Outcome(name, finished(order, name)) for name in tiles}
         waiting = [tile for name, tile in tiles.items() if outcomes[name].sheet is None]
-        print(f"Dask's dashboard: {client.dashboard_link or 'not served'}")
-        for outcome in tqdm(work(client, waiting, order, ahead), "map_city", len(tiles), initial=len(tiles) - len(waiting)):
-            outcomes[outcome.name] = outcome
+        told = f"map_city, dashboard {client.dashboard_link}"
+        with tqdm(total=len(tiles), initial=len(tiles) - len(waiting), desc=told, leave=False) as bar:
+            for outcome in work(client, waiting, order, ahead):
+                outcomes[outcome.name] = outcome
+                bar.update()
         return finish(order, outcomes, waiting)
 
 
