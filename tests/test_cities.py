@@ -16,7 +16,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
-from conftest import ROOT, unavailable
+from conftest import ROOT
 from lab import wait_for
 from test_seams import as_one, assert_same_polygons
 
@@ -35,7 +35,9 @@ try:
     from tnv2 import sheets
     from tnv2.cities import map_city, ordered, outcome_of, work
 except ImportError:
-    unavailable('dask.distributed is not installed; pip install -e ".[cities]"')
+    if os.environ.get("CI"):
+        raise
+    pytest.skip('dask.distributed is not installed; pip install -e ".[cities]"', allow_module_level=True)
 
 SIZE = 96  # px of a tile's side
 LOW, HIGH = Thresholds(0.4, 0.5, 0.6, 15), Thresholds(0.5, 0.6, 0.5, 30)

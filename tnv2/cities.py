@@ -305,5 +305,6 @@ def finish(order, outcomes, worked):
 
 def sweep(folder):
     """Remove what killed processes left half written."""
-    for path in [*folder.glob("*/.*"), *folder.glob("instances/*/.*")]:
-        shutil.rmtree(path)
+    for pattern in (".*.*", "*/.*.*", "instances/*/.*.*"):
+        for path in filter(Path.is_dir, list(folder.glob(pattern))):
+            shutil.rmtree(path)
