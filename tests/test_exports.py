@@ -136,6 +136,9 @@ def test_frames_without_a_place_keep_their_pixels(tmp_path):
 
 def test_no_buildings_give_whole_files(tmp_path):
     empty = frame(labels=np.zeros_like(LABELS))
+    write_geoparquet(empty, tmp_path / "both" / "none.parquet")
+    write_geoparquet(frame(), tmp_path / "both" / "some.parquet")
+    assert len(geopandas.read_parquet(tmp_path / "both")) == 4  # their columns have the same types
     write_geojson(empty, tmp_path / "a.geojson")
     write_geopackage(empty, tmp_path / "a.gpkg")
     write_geoparquet(empty, tmp_path / "a.parquet")

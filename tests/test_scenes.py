@@ -123,3 +123,20 @@ def test_bad_arguments_are_refused():
     for seed in (-1, 1.5, None, 2**32):
         with pytest.raises(ValueError, match=rf"seed is {seed}; it must be a whole number"):
             render_scene(seed)
+
+
+def test_a_scene_is_cut_as_spacenet_cuts_a_city(tmp_path):
+    scene = render_scene(3, 200, "suburb")
+    pieces = scene.cut(96)
+    assert [piece.tile.name for piece in pieces] == [f"AOI_0_Synthetic_img{number}" for number in (1, 2, 3, 4)]
+    for piece, (top, left) in zip(pieces, [(0, 0), (0, 96), (96, 0), (96, 96)], strict=True):
+        square = np.s_[top : top + 96, left : left + 96]
+        np.testing.assert_array_equal(piece.tile.mul, scene.tile.mul[square])
+        np.testing.assert_array_equal(piece.tile.truth > 0, scene.tile.truth[square] > 0)
+        whole, part = scene.tile.georeference, piece.tile.georeference
+        np.testing.assert_allclose(whole.to_pixels(part.to_world([(0, 0)])), [(left, top)], atol=1e-6)
+        piece.save(tmp_path)
+    read = [files.read() for files in find_tiles(tmp_path)]
+    assert [tile.truth.max() for tile in read] == [piece.tile.truth.max() for piece in pieces]
+    with pytest.raises(ValueError, match="size is 202; it is a multiple of 4, up to the scene's 200 px"):
+        scene.cut(202)

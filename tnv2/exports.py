@@ -148,6 +148,9 @@ def checked_frame(frame):
 
 def plain(frame):
     """Return a GeoDataFrame whose ``neighbours`` are text, for files without lists."""
+    import pandas
+
     if "neighbours" not in frame:
         return frame
-    return frame.assign(neighbours=[" ".join(map(str, row)) for row in frame["neighbours"]])
+    text = [" ".join(map(str, row)) for row in frame["neighbours"]]
+    return frame.assign(neighbours=pandas.array(text, dtype="string"))  # text where there are no rows, too

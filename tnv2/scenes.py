@@ -48,6 +48,37 @@ class Scene:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"type": "FeatureCollection", "features": features}) + "\n", encoding="utf-8")
 
+    def cut(self, size):
+        """Return Scenes of the ``size`` x ``size`` px squares that fit in, row by row, named img1, img2 ... as their place.
+
+        SpaceNet cuts its cities so: the squares' georeferences abut, and footprints end at the sides. ``size`` is a multiple
+        of 4, a native pixel of MUL.
+        """
+        height, width = self.tile.shape
+        if size < NATIVE or size % NATIVE or size > min(height, width):
+            raise ValueError(
+                f"size is {size}; it must be a multiple of {NATIVE}, up to the scene's {min(height, width)} px."
+            )
+        corners = [(top, left) for top in range(0, height - size + 1, size) for left in range(0, width - size + 1, size)]
+        return [self.square(f"AOI_0_Synthetic_img{number}", *corner, size) for number, corner in enumerate(corners, 1)]
+
+    def square(self, name, top, left, size):
+        """Return the Scene of ``size`` x ``size`` px from row ``top`` and column ``left``."""
+        import shapely
+
+        tile, coarse = self.tile, [slice(start // NATIVE, (start + size) // NATIVE) for start in (top, left)]
+        rows, columns = slice(top, top + size), slice(left, left + size)
+        a, b, _, d, e, _ = tile.georeference.transform
+        [(c, f)] = tile.georeference.to_world([(left, top)])
+        where = Georeference((a, b, c, d, e, f), tile.georeference.crs)
+        frame = shapely.box(left, top, left + size, top + size)
+        parts = shapely.get_parts(shapely.intersection([shapely.Polygon(ring) for ring in self.footprints], frame))
+        polygons = [part for part in parts if part.geom_type == "Polygon" and not part.is_empty]
+        rings = [np.array(polygon.exterior.coords[:-1]) - (left, top) for polygon in polygons]
+        bands = (np.ascontiguousarray(array[rows, columns]) for array in (tile.rgb, tile.mul))
+        truth = rasterise([[ring] for ring in rings], (size, size))
+        return Scene(Tile(*bands, name, where, truth), rings, np.ascontiguousarray(self.native_mul[tuple(coarse)]))
+
 
 def render_scene(seed, size=650, style=None):
     """Return the Scene of a seed: ``size`` x ``size`` px, RGB + 8 bands of 11-bit counts in uint16, exact truth.
