@@ -202,6 +202,9 @@ def test_progress_is_reported():
     seen = []
     train(TINY, device="cpu", on_progress=lambda step, model: seen.append((step, model.training)))
     assert seen == [(12, False)]
+    seen.clear()
+    train(TINY, device="cpu", on_progress=lambda step, model: seen.append((step, model.training)), every=5)
+    assert seen == [(5, False), (10, False), (12, False)]
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from .weights import load_model
 def evaluate(folder, model, thresholds=None, iou=0.5, small="challenge"):
     """Return ``city_table`` of every tile with footprints under a folder, with a progress bar.
 
+    folder : as ``find_tiles`` takes it; None for the one that TNV2_TILES names, or else the kit's samples.
     model : what ``load_model`` returns. thresholds : those of the network's model card if left out.
     iou, small : as ``match`` takes them; the default drops small footprints as the challenge's own scorer does.
 

@@ -159,14 +159,16 @@ def crops_of(settings, tiles, pictures):
     return Crops(real, [example(scene, merged=False) for scene in scenes], settings)
 
 
-def train(settings, tiles=(), pictures=(), start=None, norm_act=ABN, device="auto", checkpoint=None, on_progress=None):
+def train(
+    settings, tiles=(), pictures=(), start=None, norm_act=ABN, device="auto", checkpoint=None, on_progress=None, every=500
+):
     """Return a network trained by Settings on its scenes and on real tiles, in eval mode.
 
     tiles : Tiles with truth. pictures : the same, their touching buildings as one, as ``picture_tiles`` returns them.
     start : a network of the same sizes to go on from, left as it is; None for random weights.
     norm_act : ABN, or ``inplace_abn.InPlaceABN``, which needs less memory but works in float32 alone.
     checkpoint : file that keeps the state every 250 steps; where it is there, training goes on from it. None for no file.
-    on_progress : called with (step, network) every 500 steps and at the end.
+    on_progress : called with (step, network) every ``every`` steps and at the end.
     """
     torch.manual_seed(settings.seed)
     device = chosen_device(device)
@@ -200,7 +202,7 @@ def train(settings, tiles=(), pictures=(), start=None, norm_act=ABN, device="aut
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
         if checkpoint and (step % 250 == 0 or step == settings.steps):
             keep(checkpoint, settings, step, state)
-        if on_progress and (step % 500 == 0 or step == settings.steps):
+        if on_progress and (step % every == 0 or step == settings.steps):
             on_progress(step, averaged.eval())
             averaged.train()
     return averaged.eval()
