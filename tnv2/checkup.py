@@ -101,8 +101,8 @@ def widgets(lab):
     troubles = labextensions.troubles(lab, *versions)
     if troubles:
         raise WrongError(
-            "; ".join(told for told, _ in troubles) + ". Widgets will not be drawn.",
-            " && ".join(command for _, command in troubles) + "  # then reload the page",
+            f"{'; '.join(told for told, _ in troubles)}. Widgets will not be drawn; once put right, reload the page.",
+            "\n".join(command for _, command in troubles),
         )
     manager, anywidget = (lab.extensions[name][0] for name in (labextensions.MANAGER, labextensions.ANYWIDGET))
     return Finding("ok", "widgets", f"its extensions jupyterlab-manager {manager} and anywidget {anywidget} fit this kernel")

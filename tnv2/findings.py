@@ -21,7 +21,8 @@ class Finding:
     """What was found on one topic.
 
     mark : "ok", "optional" (it runs without), "WRONG", or "not tried" (it needs what is wrong).
-    remedy : a command, "" where there is nothing to do. result : what later checks go on with, None if it failed.
+    remedy : commands, a line each, "" where there is nothing to do.
+    result : what later checks go on with, None if it failed.
     """
 
     mark: str
@@ -66,7 +67,7 @@ def report(findings):
     for finding in findings:
         found, remedy = (text.replace(f"{ROOT}{os.sep}", "") for text in (finding.found, finding.remedy))
         lines += wrapped(f"{finding.mark:10}{finding.topic:12}", textwrap.shorten(found, LONGEST, placeholder=" ..."))
-        lines += [f"{'':22}-> {remedy}"] if remedy else []
+        lines += [f"{'':22}-> {command}" for command in remedy.splitlines()]
     verdict = "would run" if well(findings) else f"would not run as it should. In {ROOT}, do what -> says, from the top"
     return "\n".join([*lines, f"notebooks/00_start_here.ipynb {verdict}."])
 
