@@ -50,7 +50,8 @@ def run(notebook, folder, replacements=None):
         assert any(text in cell.source for cell in book.cells), f"{text!r} is not in {notebook}"
         for cell in book.cells:
             cell.source = cell.source.replace(text, other)
-    book.cells = [code("import warnings\nwarnings.simplefilter('error')"), *rehearsed(book.cells)]
+    strict, calm = (code(f"import warnings\nwarnings.simplefilter({how!r})") for how in ("error", "ignore"))
+    book.cells = [strict, *rehearsed(book.cells), calm]  # calm, or ipykernel stumbles over itself while it shuts down
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # jupyter_client's own, while it starts the kernel
         client = NotebookClient(book, timeout=600, resources={"metadata": {"path": str(folder)}})
