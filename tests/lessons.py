@@ -75,17 +75,16 @@ def rehearsed(cells):
     """Yield the cells with each exercise's wrong answer, and its check a second and a third time."""
     wrong, check = "", ""
     for cell in cells:
-        tags = cell.metadata.get("tags", [])
-        if "check" in tags:
+        if "check" in tags(cell):
             cell.metadata["rehearsal"] = "blank"
         yield cell
-        if "exercise" in tags:
+        if "exercise" in tags(cell):
             wrong = cell.metadata["tnv2"]["wrong"]
-        elif "check" in tags:
+        elif "check" in tags(cell):
             check = cell.source
             yield code(wrong, rehearsal="answer")
             yield code(check, rehearsal="wrong")
-        elif "solution" in tags:
+        elif "solution" in tags(cell):
             yield code(check, rehearsal="right")
 
 
@@ -218,7 +217,7 @@ def written(book):
 
 def exercised(book):
     """Yield what is wrong with the exercises: two or three, four cells each."""
-    tagged = [(tag, at) for at, cell in enumerate(book.cells) for tag in cell.metadata.get("tags", [])]
+    tagged = [(tag, at) for at, cell in enumerate(book.cells) for tag in tags(cell)]
     starts = [at for tag, at in tagged if tag == "exercise"]
     if not 2 <= len(starts) <= 3:
         yield f"it has {len(starts)} exercises, not two or three"
@@ -232,8 +231,25 @@ def exercised(book):
             "fold a hint": task.cell_type == "markdown" and re.search(hint, task.source, re.DOTALL),
             "leave ... to be filled in": "..." in blank.source and len(blank.source.splitlines()) <= 4,
             "bring a wrong answer": blank.metadata.get("tnv2", {}).get("wrong"),
-            "check next": "check" in check.metadata.get("tags", []),
+            "check next": "check" in tags(check),
             "bring the solution last, folded": solution.metadata.get("jupyter", {}).get("source_hidden") is True,
             "begin the solution with '# Solution'": solution.source.startswith("# Solution\n"),
         }
         yield from (f"exercise {number} does not {rule}" for rule, kept in rules.items() if not kept)
+    answered = {"exercise", "solution"}
+    given = set().union(*(names(cell, ast.Store) for cell in book.cells if answered & set(tags(cell))))
+    others = [cell for cell in book.cells if cell.cell_type == "code" and not tags(cell)]
+    for cell in others:
+        for name in names(cell, ast.Load) & given - set().union(*(names(other, ast.Store) for other in others)):
+            yield f"the cell {cell.source[:40]!r} needs {name}, which only an exercise's answer makes"
+
+
+def tags(cell):
+    """Return a cell's tags."""
+    return cell.metadata.get("tags", [])
+
+
+def names(cell, context):
+    """Return the names that a code cell reads (ast.Load) or sets (ast.Store)."""
+    tree = ast.parse(re.sub(r"^%.*$", "", cell.source, flags=re.MULTILINE))
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, context)}

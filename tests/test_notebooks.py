@@ -5,7 +5,7 @@ import re
 import nbformat
 import pytest
 from conftest import ROOT
-from lessons import MEGABYTES, NOTEBOOKS, SECONDS, code, faults, run
+from lessons import LINK, MEGABYTES, NOTEBOOKS, SECONDS, code, faults, run
 
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -37,6 +37,13 @@ def test_first_notebook_runs_on_real_tiles(shared, tmp_path, monkeypatch):
 def test_tuning_runs_on_real_tiles(shared, tmp_path, monkeypatch, folder):
     monkeypatch.setenv("TNV2_TILES", str(shared / "data" / folder))
     assert run(ROOT / "notebooks" / "04_tune_and_score.ipynb", tmp_path).complaints == []
+
+
+def test_the_teachers_page_lists_every_lesson_and_its_links_lead_somewhere():
+    page = ROOT / "notebooks" / "README.md"
+    targets = [target for target in LINK.findall(page.read_text()) if "://" not in target]
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+    assert {target for target in targets if target.endswith(".ipynb")} == {path.name for path in NOTEBOOKS}
 
 
 # The harness itself, on tiny lessons.
@@ -147,6 +154,7 @@ def test_what_a_run_is_complained_of(lesson, tmp_path):
         ({"own": "class Thing:\n    pass"}, "defines Thing"),
         ({"own": "start._hidden"}, "private name _hidden"),
         ({"own": "\n".join("start = 1" for _ in range(11))}, "11 lines"),
+        ({"own": "answer_2 + 1"}, "needs answer_2, which only an exercise's answer makes"),
         ({"exercises": [1]}, "1 exercises"),
         ({"exercises": [1, 2, 3, 4]}, "4 exercises"),
         ({"exercises": [1, 3]}, "'### Exercise 2"),
