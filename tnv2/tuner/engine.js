@@ -15,24 +15,28 @@ export function workspace(width, height) {
     labels: new Int32Array(size), // 1..count in raster order, 0 for background
     count: 0,
     areas: new Int32Array(groups), // areas[label] in pixels, once labelled
-    markers: new Int32Array(area), ahead: new Int32Array(area), queue: new Int32Array(area),
-    held: new Uint8Array(area), path: new Int32Array(64), // of the heap that is played
-    parents: new Int32Array(groups), sizes: new Int32Array(groups), numbers: new Int32Array(groups),
-    seeds: 0, // how many markers there are
-    flooded: "", groups: 0,
+    markers: new Int32Array(area), groupOf: new Int32Array(area), // where the seeds' pixels are, and in which group
+    rim: new Uint8Array(area), // 1 where a seed's pixel has a neighbour that is none: only from there a flood can start
+    seeds: 0, groups: 0, // how many pixels and groups these are
+    ahead: new Int32Array(area), held: new Uint8Array(area), path: new Int32Array(64), // of the heap that is played
+    queue: new Int32Array(area), taken: 0, // where the flood went, in its order
+    parents: new Int32Array(groups), numbers: new Int32Array(groups),
+    sizes: new Int32Array(groups), firsts: new Int32Array(groups), // of each group: its pixels, and the first of them
+    seeded: "", flooded: "", // what the seeds and the flood were last made from
+    dimmed: null, under: null, opacity: 0, // a background without the share that a tint takes
   };
 }
 
 // Label the buildings of two (height * width) Uint8Arrays; the result is space.labels, space.count and space.areas.
-// What the changed threshold cannot change is kept: a new minimum area only renumbers.
-export function label(space, building, border, thresholds) {
-  const wanted = `${thresholds.mask} ${thresholds.seed} ${thresholds.border}`;
-  if (space.flooded !== wanted) {
-    space.groups = connectSeeds(space, building, border, thresholds);
-    flood(space);
-    space.flooded = wanted;
-  }
-  renumber(space, thresholds.min_area);
+// What the changed threshold cannot change is kept: a mask under the seed threshold keeps the seeds, a new minimum area
+// renumbers alone.
+export function label(space, building, border, { mask, seed, border: limit, min_area }) {
+  const seeded = `${Math.max(mask, seed)} ${limit}`, flooded = `${seeded} ${mask}`;
+  if (space.seeded !== seeded) connectSeeds(space, building, border, Math.max(mask, seed), limit);
+  if (space.flooded !== flooded) flood(space, building, mask);
+  space.seeded = seeded;
+  space.flooded = flooded;
+  renumber(space, min_area);
   return space;
 }
 
@@ -45,24 +49,30 @@ function table(test, threshold) {
 const above = (p, limit) => p > limit;
 const below = (p, limit) => p < limit;
 
-// Mark the region in space.open, and give every 4-connected group of seed pixels a label; return the number of labels used.
-function connectSeeds(space, building, border, { mask, seed, border: limit }) {
-  const { width, height, stride, open, grown: labels, parents } = space;
-  const inRegion = table(above, mask), confident = table(above, Math.max(mask, seed)), clear = table(below, limit);
-  let groups = 0;
+// List the seeds' pixels in raster order, the 4-connected group of each, and whether it lies at the rim.
+function connectSeeds(space, building, border, seed, limit) {
+  const { width, height, stride, grown: labels, parents, markers, groupOf, rim } = space;
+  const confident = table(above, seed), clear = table(below, limit);
+  let groups = 0, count = 0;
   for (let row = 0, from = 0; row < height; row++) {
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
-      const p = building[from];
-      const isSeed = confident[p] & clear[border[from]];
-      open[i] = inRegion[p] & ~isSeed;
-      if (!isSeed) { labels[i] = 0; continue; }
+      if (!(confident[building[from]] & clear[border[from]])) { labels[i] = 0; continue; }
+      markers[count++] = i;
       const up = labels[i - stride], left = labels[i - 1];
       if (up && left && up !== left) labels[i] = join(parents, up, left);
       else if (up || left) labels[i] = up || left;
       else { parents[++groups] = groups; labels[i] = groups; }
     }
   }
-  return groups;
+  for (let n = 0; n < count; n++) {
+    const i = markers[n], up = i - stride, down = i + stride;
+    groupOf[n] = root(parents, labels[i]);
+    const inside = labels[up - 1] && labels[up] && labels[up + 1] && labels[i - 1] && labels[i + 1]
+      && labels[down - 1] && labels[down] && labels[down + 1];
+    rim[n] = inside ? 0 : 1;
+  }
+  space.seeds = count;
+  space.groups = groups;
 }
 
 function root(parents, group) {
@@ -77,22 +87,30 @@ function join(parents, a, b) {
   return Math.min(a, b);
 }
 
-// Grow the seeds over space.open: markers in the order in which scikit-image's heap hands out equals, which instances.py
-// explains, then first in, first out.
-function flood(space) {
-  const { width, height, stride, open, grown: labels, parents, markers, held, ahead, queue, path } = space;
+// Grow the seeds over the region above mask: markers in the order in which scikit-image's heap hands out equals, which
+// instances.py explains, then first in, first out.
+function flood(space, building, mask) {
+  const { stride, open, grown: labels, groupOf, markers, rim, held, ahead, queue, path, sizes, firsts, seeds: count } = space;
   const up = -stride, upLeft = -stride - 1, upRight = -stride + 1, down = stride, downLeft = stride - 1, downRight = stride + 1;
-  let count = 0;
-  for (let row = 1; row <= height; row++) {
-    for (let i = row * stride + 1, end = i + width; i < end; i++) {
-      if (labels[i]) { labels[i] = root(parents, labels[i]); markers[count++] = i; }
-    }
+  openRegion(space, building, mask);
+  labels.fill(0);
+  sizes.fill(0, 0, space.groups + 1);
+  for (let n = 0; n < count; n++) {
+    const pixel = markers[n], id = groupOf[n];
+    labels[pixel] = id;
+    open[pixel] = 0;
+    if (!sizes[id]++) firsts[id] = pixel;
   }
-  space.seeds = count;
   held.fill(1, 0, count);
   let depth = 0, first = 0, end = 0, head = 0, tail = 0, last = count;
   for (let place = 0; place < count; place = 2 * place + 1) { path[depth++] = place; ahead[end++] = place; }
-  const take = (next, id) => { open[next] = 0; labels[next] = id; queue[tail++] = next; };
+  const take = (next, id) => {
+    open[next] = 0;
+    labels[next] = id;
+    queue[tail++] = next;
+    sizes[id]++;
+    if (next < firsts[id]) firsts[id] = next;
+  };
   const spread = (pixel) => {
     const id = labels[pixel];
     if (open[pixel + up]) take(pixel + up, id);
@@ -105,7 +123,7 @@ function flood(space) {
     if (open[pixel + downRight]) take(pixel + downRight, id);
   };
   for (let n = 0; n < count; n++) {
-    const pixel = markers[ahead[first]];
+    const marker = ahead[first];
     last--;
     if (last < count && held[last]) {
       held[last] = 0;
@@ -122,28 +140,38 @@ function flood(space) {
         if (place < count && !held[place]) place++;
       }
     }
+    if (!rim[marker]) continue;
     const before = tail;
-    spread(pixel);
+    spread(markers[marker]);
     last += tail - before;
   }
   while (head < tail) spread(queue[head++]);
+  space.taken = tail;
+}
+
+// Mark the region above mask in space.open.
+function openRegion({ width, height, stride, open }, building, mask) {
+  const inRegion = table(above, mask);
+  for (let row = 0, from = 0; row < height; row++) {
+    for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) open[i] = inRegion[building[from]];
+  }
 }
 
 // Drop instances under minArea pixels and number the others 1..count in raster order of their first pixels.
 function renumber(space, minArea) {
-  const { width, height, stride, grown, labels, areas, sizes, numbers, groups } = space;
-  sizes.fill(0, 0, groups + 1);
+  const { grown, labels, areas, sizes, firsts, numbers, groups, markers, seeds, queue, taken } = space;
+  const kept = []; // sorted as numbers: by the first pixel, which no two groups share
   numbers.fill(0, 0, groups + 1);
-  for (let i = stride, end = grown.length - stride; i < end; i++) sizes[grown[i]]++;
-  space.count = 0;
-  for (let row = 1; row <= height; row++) {
-    for (let i = row * stride + 1, end = i + width; i < end; i++) {
-      const group = grown[i];
-      if (!group || sizes[group] < minArea) { labels[i] = 0; continue; }
-      if (!numbers[group]) { numbers[group] = ++space.count; areas[space.count] = sizes[group]; }
-      labels[i] = numbers[group];
-    }
-  }
+  for (let id = 1; id <= groups; id++) if (sizes[id] && sizes[id] >= minArea) kept.push(firsts[id] * (groups + 1) + id);
+  Float64Array.from(kept).sort().forEach((key, n) => {
+    const id = key % (groups + 1);
+    numbers[id] = n + 1;
+    areas[n + 1] = sizes[id];
+  });
+  space.count = kept.length;
+  labels.fill(0);
+  for (let n = 0; n < seeds; n++) labels[markers[n]] = numbers[grown[markers[n]]];
+  for (let n = 0; n < taken; n++) labels[queue[n]] = numbers[grown[queue[n]]];
 }
 
 // What happened to a building: its colour (Okabe and Ito's) and its outline, on for `on` of every `on + off` pixels.
@@ -233,17 +261,37 @@ export function statuses(space, known, score) {
 // Write the instances over a background: tinted by opacity, outlined in full colour. `background` and `pixels` hold one
 // RGBA pixel an element, as ImageData does; `palette` is a list of [red, green, blue].
 export function draw(space, background, pixels, palette, opacity, outlines = true) {
-  const { width, height, stride, labels } = space;
-  const inks = palette.map((colour) => ink(colour, opacity));
+  const { width, height, stride, labels, count } = space;
+  const dimmed = dim(space, background, opacity);
+  const solids = new Int32Array(count + 1), tints = new Int32Array(count + 1); // of each instance
+  for (let id = 1; id <= count; id++) {
+    const colour = palette[(id - 1) % palette.length];
+    solids[id] = pixel(...colour);
+    tints[id] = pixel(...colour.map((c) => c * opacity), 0);
+  }
   for (let row = 0, to = 0; row < height; row++) {
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, to++) {
-      const id = labels[i], under = background[to];
-      if (!id) { pixels[to] = under; continue; }
-      const { solid, tint } = inks[(id - 1) % inks.length];
-      const edge = labels[i - 1] !== id || labels[i + 1] !== id || labels[i - stride] !== id || labels[i + stride] !== id;
-      pixels[to] = edge && outlines ? solid : tint(under);
+      const id = labels[i];
+      if (!id) { pixels[to] = background[to]; continue; }
+      const edge = outlines && (labels[i - 1] !== id || labels[i + 1] !== id || labels[i - stride] !== id || labels[i + stride] !== id);
+      pixels[to] = edge ? solids[id] : dimmed[to] + tints[id];
     }
   }
+}
+
+// Return a background without the share that a tint takes, so that adding the tint's share gives the mixture; kept until
+// the background or the opacity changes.
+function dim(space, background, opacity) {
+  if (space.under === background && space.opacity === opacity) return space.dimmed;
+  const share = Uint8Array.from({ length: 256 }, (_, v) => v * (1 - opacity) + 0.5);
+  const dimmed = Int32Array.from(background, (p) => pixel(share[p & 255], share[p >> 8 & 255], share[p >> 16 & 255]));
+  Object.assign(space, { dimmed, under: background, opacity });
+  return dimmed;
+}
+
+// One RGBA pixel as ImageData has it, in 32 bits.
+function pixel(red, green, blue, alpha = 255) {
+  return alpha << 24 | blue << 16 | green << 8 | red;
 }
 
 // Write the seeds over a background, in the colours of the buildings that grow from them; grey where one was dropped.
@@ -289,7 +337,7 @@ export function drawErrors(space, known, codes, background, pixels, opacity, out
 function ink(colour, opacity) {
   const [red, green, blue] = colour.map((c) => Uint8Array.from({ length: 256 }, (_, v) => v + (c - v) * opacity + 0.5));
   return {
-    solid: (255 << 24 | colour[2] << 16 | colour[1] << 8 | colour[0]) >>> 0,
-    tint: (under) => 255 << 24 | blue[under >> 16 & 255] << 16 | green[under >> 8 & 255] << 8 | red[under & 255],
+    solid: pixel(...colour),
+    tint: (under) => pixel(red[under & 255], green[under >> 8 & 255], blue[under >> 16 & 255]),
   };
 }

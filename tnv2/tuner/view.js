@@ -30,9 +30,12 @@ function render({ model, el }) {
   const listen = (names, react) => {
     for (const name of names) { model.on(`change:${name}`, react); listening.push([name, react]); }
   };
+  // Python hears of a drag ten times a second, and of its end at once: each message costs the page about as much as a frame.
+  let telling = 0;
+  const tell = () => { clearTimeout(telling); telling = 0; model.save_changes(); };
   const commit = (values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
+    telling ||= setTimeout(tell, 100);
   };
 
   const { frame, canvas, fit, centre } = createStage(width, height, (...pixel) => { pointed = pixel; read(); });
@@ -112,9 +115,12 @@ function render({ model, el }) {
   const whole = element("button", { type: "button", className: "tnv2-fit", textContent: "fit", title: "show the whole picture (0)" });
   whole.addEventListener("click", fit);
   const title = element("div", { className: "tnv2-title" }, element("span", { textContent: model.get("_name") }), whole);
+  panel.addEventListener("change", tell);
+  panel.addEventListener("focusout", tell);
   el.append(element("div", { className: "tnv2-tuner" }, element("div", { className: "tnv2-stage" }, title, frame, readout), panel));
   refresh();
   return () => {
+    tell();
     cancelAnimationFrame(pending);
     for (const [name, react] of listening) model.off(`change:${name}`, react);
   };
