@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: lab test train samples pictures inplace-abn lock
+.PHONY: lab test train samples pictures wheelhouse inplace-abn lock
 
 lab: .venv/lab
 	$(BIN)/jupyter lab --ip=localhost --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB)
@@ -31,6 +31,12 @@ samples: .venv/lab
 # Take the README's pictures anew, from JupyterLab in Chromium.
 pictures: .venv/test
 	$(BIN)/python docs/take_pictures.py
+
+# Download all that `make lab` installs into wheelhouse/, for computers of the same system and Python without a network:
+# copy the checkout there, and PIP_NO_INDEX=1 PIP_FIND_LINKS=$PWD/wheelhouse make lab
+wheelhouse: .venv/made
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check -c constraints.txt --dest wheelhouse ".[lab]" pip setuptools $(WHEELS)
+	rm -f wheelhouse/tnv2-*
 
 # The optional package behind norm_act=InPlaceABN: built from source against the torch that is installed, about two minutes.
 inplace-abn: .venv/test

@@ -1,6 +1,7 @@
 """Take the README's pictures from a real run: python docs/take_pictures.py"""
 
 import base64
+import io
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +12,7 @@ sys.path.insert(0, str(DOCS.parent / "tests"))
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 from lab import ROOT, chromium, jupyterlab, run_notebook, write_notebook  # noqa: E402
+from PIL import Image  # noqa: E402
 
 import tnv2  # noqa: E402
 from tnv2.scenes import STYLES  # noqa: E402
@@ -28,10 +30,24 @@ viewer
 """
 HELD_OUT = 20_000  # the first of the scenes that benchmarks/quality.py scores
 PANEL = 300  # px
+FILM = (  # a slider, the values that it goes through, and how long the last one stands, in ms
+    ("border", np.linspace(1, 0.3, 15), 800),
+    ("seed", np.linspace(0.1, 0.5, 11), 600),
+    ("mask", np.linspace(0.1, 0.5, 13), 1800),
+)
+STEP = 100  # ms
+FILM_SIZE = (900, 666)  # px
+SLIDE = """([name, value]) => {
+    const slider = document.querySelector(`.tnv2-tuner input[type=range][data-name=${name}]`);
+    slider.focus();
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+}"""
 
 
 def main():
-    """Photograph the tuner in JupyterLab, the styles of scenes, and what the network gets wrong in each."""
+    """Photograph and film the tuner in JupyterLab, photograph the styles of scenes and what the network gets wrong."""
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         with jupyterlab(Path(folder) / "lab") as address:
             photograph_tuner(browser, address)
@@ -58,7 +74,25 @@ def photograph_tuner(browser, address):
     page.locator("select[data-name=show]").select_option("errors")
     page.wait_for_timeout(500)
     tuner.screenshot(path=DOCS / "tuner_errors.png")
+    page.locator("select[data-name=show]").select_option("instances")
+    film(page, tuner, DOCS / "tuner.webp")
     page.close()
+
+
+def film(page, tuner, path):
+    """Move the tuner's sliders one after the other and write what it shows as an animated WebP that loops."""
+    page.evaluate(SLIDE, ["mask", 0.1])
+    page.evaluate(SLIDE, ["seed", 0.1])
+    frames, durations = [], []
+    for name, values, rest in FILM:
+        for value in values:
+            page.evaluate(SLIDE, [name, float(value)])
+            shot = Image.open(io.BytesIO(tuner.screenshot())).convert("RGB")
+            frames.append(shot.resize(FILM_SIZE, Image.Resampling.LANCZOS))
+            durations.append(STEP)
+        durations[-1] = rest
+    durations[0] = 700
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=60, method=6)
 
 
 def photograph_bands(browser, address):

@@ -76,7 +76,24 @@ def run_notebook(page, address, name, finished):
         "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000
     )
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_selector(finished, timeout=120_000)
+    page.wait_for_selector(finished, timeout=300_000)
+
+
+def code_cells(page):
+    """Return the notebook's code cells as JupyterLab holds them: [{source, count, outputs, hidden}, ...].
+
+    count : how often the kernel had run a cell when this one ran, None if it has not. outputs : as nbformat has them.
+    """
+    return page.evaluate(
+        """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+            .filter(({ type }) => type === "code")
+            .map((cell) => ({
+                source: cell.sharedModel.getSource(),
+                count: cell.executionCount,
+                outputs: cell.outputs.toJSON(),
+                hidden: cell.getMetadata("jupyter")?.source_hidden ?? false,
+            }))"""
+    )
 
 
 def write_notebook(path, cells):

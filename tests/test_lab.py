@@ -1,4 +1,4 @@
-"""The first notebook in real JupyterLab, in real Chromium: cells run, the tuner appears, the keyboard moves buildings."""
+"""Two notebooks in real JupyterLab, in real Chromium: cells run, widgets appear, keyboard and mouse move buildings."""
 
 import os
 import re
@@ -8,17 +8,33 @@ import subprocess
 
 import psutil
 import pytest
-from lab import ROOT, answers, jupyterlab, kernel_says, run_notebook, wait_for
+from lab import ROOT, answers, code_cells, jupyterlab, kernel_says, run_notebook, wait_for
 
 
 @pytest.fixture(scope="module")
-def page(browser, tmp_path_factory):
-    """The first notebook's page, all cells run."""
+def address(browser, tmp_path_factory):
+    """The address of a JupyterLab."""
     with jupyterlab(tmp_path_factory.mktemp("lab")) as address:
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        run_notebook(page, address, "00_start_here.ipynb", finished=".tnv2-tuner canvas")
-        yield page
-        page.close()
+        yield address
+
+
+@pytest.fixture(scope="module")
+def page(browser, address):
+    """The first notebook's page, all cells run."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    run_notebook(page, address, "00_start_here.ipynb", finished=".tnv2-tuner canvas")
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def tuning(browser, address):
+    """The page of the lesson on tuning, all cells run."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    run_notebook(page, address, "04_tune_and_score.ipynb", finished=".tnv2-heatmap svg")
+    wait_for(lambda: all(cell["count"] for cell in code_cells(page)), 120)
+    yield page
+    page.close()
 
 
 def picture(page):
@@ -62,6 +78,61 @@ def test_number_field_refuses_what_is_no_threshold(page):
     assert kernel_says(page, "print(tuner.seed)") == "0.75"
     page.get_by_role("button", name="reset").click()
     wait_for(lambda: kernel_says(page, "print(tuner.thresholds == model.thresholds)") == "True", 10)
+
+
+def test_the_checkup_sees_jupyterlab_from_a_kernel(page):
+    *lines, well = kernel_says(page, "from tnv2.checkup import doctor; print(doctor())").splitlines()
+    assert well == "True"
+    told = {line[10:22].strip(): line[22:] for line in lines}
+    assert "which runs this" in told["kernel"]
+    assert "of another environment" not in told["JupyterLab"]
+    assert "fit this kernel" in told["widgets"]
+
+
+def test_every_cell_of_the_lesson_runs_and_solutions_are_folded(tuning):
+    cells = code_cells(tuning)
+    assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
+    assert [cell["hidden"] for cell in cells] == [cell["source"].startswith("# Solution") for cell in cells]
+    printed = ["".join(output.get("text", "")) for cell in cells for output in cell["outputs"]]
+    assert sum(text.startswith("Not answered yet") for text in printed) == sum(cell["hidden"] for cell in cells) >= 2
+
+
+def test_an_answer_typed_into_a_lesson_is_checked(tuning):
+    """By keyboard, as a learner does: an answer, Shift+Enter, and Shift+Enter on the check below."""
+    at = next(at for at, cell in enumerate(code_cells(tuning)) if cell["source"].startswith("answer_1 = ..."))
+    for answer, right in (("1.0", False), ("0.4", True)):
+        before = code_cells(tuning)[at + 1]["count"]
+        tuning.locator(".jp-CodeCell", has_text="answer_1 = ").first.locator(".cm-content").click()
+        tuning.keyboard.press("Control+a")
+        tuning.keyboard.type(f"answer_1 = {answer}")
+        tuning.keyboard.press("Shift+Enter")
+        tuning.keyboard.press("Shift+Enter")
+        wait_for(lambda old=before: (code_cells(tuning)[at + 1]["count"] or old) > old, 20)
+        wait_for(lambda: code_cells(tuning)[at + 1]["outputs"], 10)
+        [output] = code_cells(tuning)[at + 1]["outputs"]
+        assert "".join(output["text"]).startswith("Right") == right
+        assert not "".join(output["text"]).startswith("Not answered yet")
+
+
+def test_slider_and_map_of_a_lesson_move_the_buildings(tuning):
+    tuning.locator(".tnv2-tuner canvas").scroll_into_view_if_needed()
+    before, count_before = picture(tuning), count(tuning)
+    slider = tuning.locator(".tnv2-tuner input[type=range][data-name=mask]")
+    slider.focus()
+    for _ in range(30):
+        tuning.keyboard.press("ArrowRight")
+    wait_for(lambda: picture(tuning) != before and count(tuning) != count_before, 10)
+    wait_for(lambda: kernel_says(tuning, "print(tuner.mask)") == slider.input_value(), 10)
+    wait_for(lambda: kernel_says(tuning, "print(tuner.labels.max(), 'buildings')") == count(tuning), 10)
+    columns = int(kernel_says(tuning, "print(len(heat.borders))"))
+    tuning.locator(".tnv2-heatmap rect").nth(2 * columns + 1).click()  # the third seed from below, the second border
+    wait_for(lambda: kernel_says(tuning, "print(heat.point, tuner.thresholds == heat.thresholds)") == "[2, 1] True", 10)
+    chosen = kernel_says(tuning, "print(tuner.seed, tuner.border)").split()
+    for name, value in zip(("seed", "border"), chosen, strict=True):
+        field = tuning.locator(f".tnv2-tuner input[type=number][data-name={name}]")
+        wait_for(lambda f=field, v=value: float(f.input_value()) == float(v), 10)
+    wait_for(lambda: kernel_says(tuning, "print(tuner.labels.max(), 'buildings')") == count(tuning), 10)
 
 
 def test_make_lab_asks_for_its_token_and_is_reached_from_here_only(tmp_path):
