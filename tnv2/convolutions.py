@@ -41,7 +41,7 @@ def winograd(parts, weights, bias):
 
 
 def spread(x, out):
-    """Write the four sums of each two neighbours of ``x`` (2 n + 2, ...) that ``winograd`` multiplies to ``out`` (4, n, ...)."""
+    """Write what ``winograd`` multiplies, four sums of two neighbours in ``x`` (2 n + 2, ...), to ``out`` (4, n, ...)."""
     end = len(x) - 2
     first, second, third, fourth = (x[i : i + end : 2] for i in range(4))
     torch.sub(first, third, out=out[0])

@@ -12,25 +12,33 @@ READY = WeakKeyDictionary()  # network: (what its tensors were, Folded)
 
 
 def folded(model, dtype):
-    """Return a callable that gives a TernausNetV2's logits in a dtype; made once, and again after its weights changed.
+    """Return a callable that gives a TernausNetV2's logits in a dtype; made once, and again after its weights
+    changed, other than through ``.data``.
 
-    A network with norms of another kind than ABN, or upsampling by deconvolution, runs as it is.
+    A network with norms of another kind than ABN, or with deconvolutions, runs as it is.
     """
-    norms = [block.convs.bn2 for stage in STAGES for block in getattr(model, stage)]
-    if model.settings["is_deconv"] or not all(type(norm) is ABN for norm in norms):
-        return lambda x: autocast(model, x, dtype)
-    tensors = [*model.parameters(), *model.buffers()]
-    state = (dtype, [None if t.is_inference() else (t.data_ptr(), t._version) for t in tensors])
-    if model not in READY or READY[model][0] != state or (None in state[1]):
+    norms = [norm for stage in STAGES for block in getattr(model, stage) for norm in (block.bn1, block.convs.bn2)]
+    if model.settings["is_deconv"] or any(type(norm) is not ABN for norm in norms):
+        return lambda x: as_it_is(model, x, dtype)
+    state = fingerprint(model, dtype)
+    if state is None or model not in READY or READY[model][0] != state:
         with torch.inference_mode():
             READY[model] = state, Folded(model, dtype)
     return READY[model][1]
 
 
-def autocast(model, x, dtype):
-    """Return a network's logits for ``x`` with its convolutions computed in a dtype."""
+def as_it_is(model, x, dtype):
+    """Return a network's logits for ``x``, float32, with its convolutions computed in a dtype."""
     with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
-        return model(x)
+        return model(x.contiguous(memory_format=torch.channels_last)).float()
+
+
+def fingerprint(model, dtype):
+    """Return what changes whenever a network's tensors are replaced or written to; None where torch does not say."""
+    tensors = [*model.parameters(), *model.buffers()]
+    if any(tensor.is_inference() for tensor in tensors):
+        return None
+    return dtype, [(tensor.data_ptr(), tensor._version) for tensor in tensors]
 
 
 class Folded:
@@ -66,13 +74,13 @@ class Block:
     """A residual block: norm, 3x3 convolution with the second norm folded in, 3x3 convolution, plus its input."""
 
     def __init__(self, block, dtype):
-        self.scale, self.shift = (each.to(dtype).view(-1, 1, 1) for each in affine(block.bn1))
+        self.norm = block.bn1  # in float32: it costs little
         self.first = Convolution(block.convs.conv1, dtype, norm=block.convs.bn2)
         self.second = Convolution(block.convs.conv2, dtype)
         self.projection = block.proj_conv and Convolution(block.proj_conv, dtype)
 
     def __call__(self, x):
-        active = F.leaky_relu_(torch.addcmul(self.shift, x, self.scale), 0.01)
+        active = self.norm(x)
         shortcut = self.projection(active) if self.projection else x
         return self.second(F.leaky_relu_(self.first(active), 0.01)).add_(shortcut)
 
@@ -103,7 +111,7 @@ class Convolution:
 
 
 def affine(norm):
-    """Return the scale and shift, (C,) float32, that an ABN applies in eval mode."""
+    """Return the scale and shift, (C,) float32, of what an ABN does in eval mode before its leaky ReLU."""
     scale = (norm.weight.float().abs() + norm.eps) / (norm.running_var.float() + norm.eps).sqrt()
     return scale, norm.bias.float() - norm.running_mean.float() * scale
 

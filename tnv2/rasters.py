@@ -13,7 +13,8 @@ BLOCK = 8192  # columns that OpenCV resamples at a time; it counts in 16 bits
 SIDE = 256  # of the written files' tiles, pixels
 MOST = 1 << 29  # bytes of one strip or tile: more cannot be read piece by piece within a laptop's memory
 NAMES = "".join(
-    f'<Item name="DESCRIPTION" sample="{i}" role="description">{name}</Item>' for i, name in enumerate(("building", "border"))
+    f'<Item name="DESCRIPTION" sample="{i}" role="description">{name}</Item>'
+    for i, name in enumerate(("building", "border"))
 )  # of the bands, where GDAL and QGIS look for them
 
 
@@ -54,7 +55,8 @@ class Raster:
             raise ValueError(f"{self.path} has {self.bands} bands; SpaceNet's {product} has {bands}. Pass that file.")
         if self.dtype not in (np.uint8, np.uint16, np.float32):
             raise ValueError(
-                f"{self.path} is {self.dtype}; it must be uint8, uint16 or float32. Convert it with gdal_translate -ot UInt16."
+                f"{self.path} is {self.dtype}; it must be uint8, uint16 or float32. "
+                "Convert it with gdal_translate -ot UInt16."
             )
         self._apart = page.planarconfig == 2 and bands > 1
         self._piece = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
@@ -62,7 +64,7 @@ class Raster:
         size = np.prod(self._piece) * self.dtype.itemsize * (1 if self._apart else bands)
         if not page.is_contiguous and size > MOST:
             raise ValueError(
-                f"{self.path} is compressed in pieces of {size >> 20} MB; at most {MOST >> 20} MB can be read piece by piece. "
+                f"{self.path} is compressed in pieces of {size >> 20} MB; {MOST >> 20} MB is the most that can be read. "
                 "Rewrite it with gdal_translate -co TILED=YES -co COMPRESS=DEFLATE -co BIGTIFF=IF_SAFER."
             )
 
@@ -135,26 +137,25 @@ class Raster:
         return image
 
 
-
-class Resampled:
-    """The rows of a native MUL Raster on the grid of an RGB one, bilinear.
+def on_same_grid(mul, rgb):
+    """Return what reads the rows of a MUL Raster on the grid of an RGB one, itself where that is its own grid.
 
     Raises ValueError where the two are not of one place.
     """
+    to_mul = to_mul_grid(mul.shape, mul.georeference, rgb.shape, rgb.georeference, f"{mul.path} and {rgb.path}")
+    same = mul.shape == rgb.shape and np.allclose(to_mul, np.eye(3), atol=0.05)
+    return mul if same else Resampled(mul, rgb.shape, to_mul)
 
-    def __init__(self, mul, rgb):
-        self._mul, self.shape = mul, rgb.shape
-        self.path, self.dtype, self.limits = mul.path, mul.dtype, mul.limits
-        self._to_mul = to_mul_grid(mul.shape, mul.georeference, rgb.shape, rgb.georeference, f"{mul.path} and {rgb.path}")
 
-    @property
-    def is_same_grid(self):
-        """Whether there is nothing to resample."""
-        return self._mul.shape == self.shape and np.allclose(self._to_mul, np.eye(3), atol=0.05)
+class Resampled:
+    """The rows of a native MUL Raster on an RGB grid of ``shape`` (H, W), bilinear, where ``to_mul_grid`` says it lies."""
+
+    def __init__(self, mul, shape, to_mul):
+        self._mul, self.shape, self._to_mul = mul, shape, to_mul
 
     def rows(self, first, last):
         """Return rows ``first`` to ``last``, the last one excluded, as (rows, W, 8)."""
-        height, width = self.shape
+        width = self.shape[1]
         corners = affine(self._to_mul, [(x, y) for x in (0, width) for y in (first, last)])
         top = int(np.clip(np.floor(corners[:, 1].min()) - 2, 0, self._mul.shape[0] - 1))  # two rows for the interpolation
         bottom = int(np.clip(np.ceil(corners[:, 1].max()) + 2, top + 1, self._mul.shape[0]))

@@ -3,19 +3,19 @@
 import numpy as np
 
 STRIDE = 32  # the network halves five times, so windows start and end at multiples of it
-SIZE = 1024  # pixels a side
-OVERLAP = 256  # of neighbouring windows, at least
+SIZE = 1280  # pixels a side; twice what the network sees around a pixel, and what it looks at, fit into it
+OVERLAP = 448  # of neighbouring windows, at least
 RAMP = 64  # over which one window's map passes into the next one's, in the middle of the overlap
 
 
-def spans(length, size=SIZE, overlap=OVERLAP):
+def spans(length):
     """Return the windows along an axis as a list of (start, weights): how much each of a window's pixels counts.
 
     length : pixels, a multiple of 32. Starts are multiples of 32, spread evenly. Weights are float32 and sum to 1 at every
-    pixel; towards a neighbour, a window's outer (overlap - RAMP) / 2 pixels count nothing, because it sees less around them.
+    pixel; towards a neighbour, a window's outer (OVERLAP - RAMP) / 2 pixels count nothing, because it sees less around them.
     """
-    size = min(size, length)
-    count = 1 + -(-(length - size) // (size - overlap)) if length > size else 1
+    size = min(SIZE, length)
+    count = 1 + -(-(length - size) // (SIZE - OVERLAP))
     starts = STRIDE * np.linspace(0, (length - size) // STRIDE, count).round().astype(int)
     middles = (starts[1:] + starts[:-1] + size) / 2
     steps = [np.ones(length), *(rise(length, middle) for middle in middles), np.zeros(length)]
