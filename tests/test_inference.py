@@ -16,7 +16,7 @@ from tnv2 import (
     sample_tiles,
     score_city,
 )
-from tnv2.inference import as_input
+from tnv2.inference import Eye, as_input
 
 RNG = np.random.default_rng(0)
 
@@ -82,10 +82,11 @@ def test_precisions_agree(mini):
     assert exact.origin["precision"] == "float32"
 
 
-@pytest.mark.parametrize(("has", "chosen"), [(True, "bfloat16"), (False, "float32")])
-def test_auto_precision_follows_the_hardware(mini, monkeypatch, has, chosen):
+@pytest.mark.parametrize(("has", "chosen"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_precision_follows_the_hardware_where_the_network_is_wide(mini, monkeypatch, has, chosen):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has, "avx2": True})
-    assert predict(mini, tile(64, 64)).origin["precision"] == chosen
+    assert Eye.of(TernausNetV2(width=32, num_filters=1).eval(), "auto").dtype == chosen
+    assert predict(mini, tile(64, 64)).origin["precision"] == "float32"
 
 
 def test_rgb_alone_works_with_a_network_that_learnt_to_cope(mini):

@@ -1,18 +1,145 @@
-"""Inference: a tile in, probability maps out, on whatever machine is there."""
+"""Inference: a tile or a file in, probability maps out, on whatever machine is there."""
 
 import warnings
-from dataclasses import asdict
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from .files import checked_path
+from .folded import folded
 from .instances import Probabilities
+from .rasters import Raster, on_same_grid, write_maps
+from .windows import STRIDE, blended
 
 IMAGENET_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 IMAGENET_STD = np.array((0.229, 0.224, 0.225), np.float32)
 MUL_SCALE = np.float32(2047)  # 11-bit counts
-STRIDE = 32  # the encoder halves five times
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+NARROW = 32  # channels of the first convolution, below which bfloat16 saves little time and moves single pixels by 0.3
+BATCH = 8  # windows that a GPU looks at together
+
+
+def predict(model, tile, precision="auto"):
+    """Return the Probabilities of a tile, two (H, W) float32 maps.
+
+    The tile is padded by reflection (without repeating the edge pixel) to a multiple of 32, split evenly, as published,
+    and the padding is cut off again. It runs where the model is. A tile of more than 1280 px a side is seen in overlapping
+    windows, all scaled by the whole tile's minimum and maximum; a bar shows progress.
+
+    precision : "float32", "bfloat16", or "auto": bfloat16 for a wide network where the hardware computes in it natively.
+
+    Warns where a network that was never trained without MUL is given a tile without, and where MUL is not in the sensor's
+    counts. Raises ValueError for a tile smaller than 32 px a side, and for a model in training mode.
+    """
+    eye = Eye.of(model, precision)
+    check_bands(eye, model, f"tile {tile.name!r}", tile.shape, tile.mul is not None)
+    images = bands_of(tile, eye.channels)
+    for mul in images[1:]:
+        check_counts(f"tile {tile.name!r}", mul.dtype, mul.max())
+    rows = blended(tile.shape, lambda *span: [image[slice(*span)] for image in images], eye.looking(limits(tile)), eye.batch)
+    maps = np.concatenate(list(rows), axis=1)
+    return Probabilities(*maps, origin(model, eye.dtype))
+
+
+def predict_file(model, rgb_path, out_path, mul_path=None, precision="auto"):
+    """Write the maps of a scene of any size to a GeoTIFF of two uint8 bands, ``round(255 * p)``: building and border.
+
+    The files are read and written some rows at a time, so that memory grows with a scene's width alone: 20,000 px of RGB
+    take less than 3 GB. Windows, scaling and warnings are as in ``predict``, the georeference is the RGB file's, native MUL
+    is resampled as in ``read_tile``, and the file is written whole or not at all. ``Probabilities.from_quantised`` takes its
+    bands, or a crop of them.
+
+    rgb_path, mul_path : TIFF files, tiled or in strips, of 3 and 8 bands.
+
+    Raises FileNotFoundError for a missing file, and ValueError for one that cannot be what it is passed as, for a path to
+    write to that does not end in .tif or .tiff or that is also read, and for a model in training mode.
+    """
+    out_path, paths = checked_path(out_path, ".tif", ".tiff"), [Path(path) for path in (rgb_path, mul_path) if path]
+    if out_path.resolve() in [path.resolve() for path in paths]:
+        raise ValueError(f"{out_path} would be overwritten by its own maps. Pass another path to write to.")
+    eye = Eye.of(model, precision)
+    with ExitStack() as opened:
+        rgb = opened.enter_context(Raster(rgb_path, 3, "RGB-PanSharpen or PS-RGB"))
+        check_bands(eye, model, str(rgb_path), rgb.shape, mul_path is not None)
+        rasters = [rgb]
+        if mul_path is not None and eye.channels > 3:
+            mul = opened.enter_context(Raster(mul_path, 8, "MUL or MUL-PanSharpen"))
+            rasters.append(on_same_grid(mul, rgb))
+            check_counts(str(mul_path), mul.dtype, mul.limits()[1].max())
+        maps = blended(rgb.shape, lambda *span: [each.rows(*span) for each in rasters], eye.looking(rgb.limits()), eye.batch)
+        write_maps(out_path, maps, rgb.shape, rgb.georeference)
+
+
+@dataclass(frozen=True)
+class Eye:
+    """A network as it predicts: what to call, its input channels, where and in which torch dtype it computes."""
+
+    network: Callable
+    channels: int
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, model, precision):
+        """Return the Eye of a TernausNetV2; raises ValueError for one that cannot predict."""
+        channels = model.settings["num_input_channels"]
+        if channels not in (3, 11) or model.settings["num_classes"] != 2:
+            raise ValueError(
+                f"the model reads {channels} channels and gives {model.settings['num_classes']} maps; predict feeds RGB (3) "
+                "or RGB + 8 MUL bands (11) and takes building and border (2). Build the network with these numbers."
+            )
+        if model.training:
+            raise ValueError("the model is in training mode, where a prediction would change it. Call model.eval() first.")
+        device = next(model.parameters()).device
+        narrow = model.settings["width"] < NARROW
+        chosen = torch.float32 if narrow else best_precision(device)
+        dtype = chosen if precision == "auto" else checked_precision(precision)
+        return cls(folded(model, dtype), channels, device, dtype)
+
+    @property
+    def batch(self):
+        """How many windows to look at together."""
+        return BATCH if self.device.type == "cuda" else 1
+
+    def looking(self, limits):
+        """Return a function from windows, each [rgb] or [rgb, mul] of (h, w, C), to (windows, 2, h, w) float32 maps.
+
+        limits : RGB's least and greatest values, which become 0 and 1.
+        """
+
+        def look(windows):
+            with torch.inference_mode():
+                images = [standardised(scaled_bands(window, limits, self.channels, self.device)) for window in windows]
+                x = torch.stack(images).permute(0, 3, 1, 2)  # (N, C, h, w), channels last in memory
+                return torch.sigmoid(self.network(x)).cpu().numpy()
+
+        return look
+
+
+def check_bands(eye, model, what, shape, has_mul):
+    """Raise ValueError for a scene too small for the network, and warn where the MUL bands that it needs are missing."""
+    if min(shape) < STRIDE:
+        raise ValueError(f"{what} is {shape[0]} x {shape[1]} px; the network needs {STRIDE} px a side. Pass a larger tile.")
+    if not has_mul and eye.channels > 3 and not getattr(model, "copes_without_mul", False):
+        warnings.warn(
+            f"{what} has no MUL bands and this network was not trained without them: expect poor maps. "
+            'Pass mul_path, or use load_model("mini").',
+            stacklevel=3,
+        )
+
+
+def check_counts(what, dtype, greatest):
+    """Warn where MUL's greatest value says that its values are not the sensor's counts."""
+    if 0 < greatest <= 255:
+        warnings.warn(
+            f"the MUL bands of {what} are {dtype} up to {greatest}; the network knows 11-bit counts up to 2047. "
+            "Pass the sensor's counts, or no MUL: tile.replace(mul=None).",
+            stacklevel=3,
+        )
 
 
 def as_input(tile, channels=11):
@@ -21,9 +148,8 @@ def as_input(tile, channels=11):
     RGB is scaled to [0, 1] (see ``scaled``), then by ImageNet's mean and standard deviation; MUL stays as scaled. With
     ``channels`` 3, RGB alone.
     """
-    image = scaled(tile)[:channels]
-    image[:3] = (image[:3] - IMAGENET_MEAN[:, None, None]) / IMAGENET_STD[:, None, None]
-    return image
+    bands = standardised(scaled_bands(bands_of(tile, channels), limits(tile), channels))
+    return bands.permute(2, 0, 1).contiguous().numpy()
 
 
 def scaled(tile):
@@ -31,60 +157,35 @@ def scaled(tile):
 
     A constant channel becomes 0, and so do the MUL bands of a tile without them.
     """
-    rgb = tile.rgb.astype(np.float32)
-    low, high = rgb.min(axis=(0, 1)), rgb.max(axis=(0, 1))
-    image = np.zeros((11, *tile.shape), np.float32)
-    image[:3] = np.moveaxis((rgb - low) / np.where(high > low, high - low, 1), 2, 0)
-    if tile.mul is not None:
-        image[3:] = np.moveaxis(tile.mul.astype(np.float32), 2, 0) / MUL_SCALE
-    return image
+    return scaled_bands(bands_of(tile), limits(tile)).permute(2, 0, 1).contiguous().numpy()
 
 
-def predict(model, tile, precision="auto"):
-    """Return the Probabilities of a tile, two (H, W) float32 maps.
+def limits(tile):
+    """Return each RGB channel's least and greatest value, two (3,) arrays."""
+    return tile.rgb.min(axis=(0, 1)), tile.rgb.max(axis=(0, 1))
 
-    The tile is padded by reflection (without repeating the edge pixel) to a multiple of 32, split evenly, as published,
-    and the padding is cut off again. It runs where the model is.
 
-    precision : "float32", "bfloat16", or "auto": bfloat16 where the hardware computes in it natively.
+def bands_of(tile, channels=11):
+    """Return [rgb, mul], or [rgb] for a tile without MUL or a network of 3 channels."""
+    return [tile.rgb] if tile.mul is None or channels == 3 else [tile.rgb, tile.mul]
 
-    Warns where a network that was never trained without MUL is given a tile without, and where MUL is not in the sensor's
-    counts. Raises ValueError for a tile smaller than 32 px a side, and for a model in training mode.
-    """
-    height, width = tile.shape
-    if min(height, width) < STRIDE:
-        raise ValueError(
-            f"tile {tile.name!r} is {height} x {width} px; the network needs {STRIDE} px a side. Pass a larger tile."
-        )
-    channels = model.settings["num_input_channels"]
-    if channels not in (3, 11) or model.settings["num_classes"] != 2:
-        raise ValueError(
-            f"the model reads {channels} channels and gives {model.settings['num_classes']} maps; predict feeds RGB (3) or "
-            "RGB + 8 MUL bands (11) and takes building and border (2). Build the network with these numbers."
-        )
-    if model.training:
-        raise ValueError("the model is in training mode, where a prediction would change it. Call model.eval() first.")
-    if tile.mul is not None and channels == 11 and 0 < tile.mul.max() <= 255:
-        warnings.warn(
-            f"the MUL bands of tile {tile.name!r} are {tile.mul.dtype} up to {tile.mul.max()}; the network knows 11-bit "
-            "counts up to 2047. Pass the sensor's counts, or tile.replace(mul=None).",
-            stacklevel=2,
-        )
-    if tile.mul is None and channels == 11 and not getattr(model, "copes_without_mul", False):
-        warnings.warn(
-            f"tile {tile.name!r} has no MUL bands and this network was not trained without them: expect poor maps. "
-            'Pass mul_path to read_tile, or use load_model("mini").',
-            stacklevel=2,
-        )
-    device = next(model.parameters()).device
-    dtype = best_precision(device) if precision == "auto" else checked_precision(precision)
-    padded, (top, left) = reflect(as_input(tile, channels))
-    x = torch.from_numpy(padded)[None].to(device, memory_format=torch.channels_last)  # (1, C, H', W')
-    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        logits = model(x)  # (1, 2, H', W')
-    maps = torch.sigmoid(logits[0].float()).cpu().numpy()  # (2, H', W')
-    building, border = maps[:, top : top + height, left : left + width]
-    return Probabilities(building, border, origin(model, dtype))
+
+def scaled_bands(images, limits, channels=11, device="cpu"):
+    """Return [rgb] or [rgb, mul] as (H, W, channels) float32 on a device, RGB between its ``limits``, MUL over 2047."""
+    rgb, *mul = (torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device).float() for image in images)
+    low, high = (torch.tensor(each.astype(np.float32), device=device) for each in limits)
+    bands = torch.zeros(*rgb.shape[:2], channels, device=device)
+    bands[..., :3] = (rgb - low) / torch.where(high > low, high - low, 1)
+    if mul:
+        bands[..., 3:] = mul[0] / MUL_SCALE
+    return bands
+
+
+def standardised(bands):
+    """Return (H, W, C) ``bands`` with RGB scaled by ImageNet's mean and standard deviation, in place."""
+    bands[..., :3] -= torch.tensor(IMAGENET_MEAN, device=bands.device)
+    bands[..., :3] /= torch.tensor(IMAGENET_STD, device=bands.device)
+    return bands
 
 
 def origin(model, dtype):
@@ -93,14 +194,6 @@ def origin(model, dtype):
         return None
     names = {dtype: name for name, dtype in PRECISIONS.items()}
     return model.origin | {"precision": names[dtype], "thresholds": asdict(model.thresholds)}
-
-
-def reflect(image):
-    """Return a (C, H, W) image padded by reflection to multiples of 32, and how much went on top and left."""
-    extra = [-size % STRIDE for size in image.shape[1:]]
-    before = [size // 2 for size in extra]
-    sides = [(b, e - b) for b, e in zip(before, extra, strict=True)]
-    return np.pad(image, [(0, 0), *sides], mode="reflect"), before
 
 
 def best_precision(device):

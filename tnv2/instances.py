@@ -69,9 +69,7 @@ class Probabilities:
         >>> Probabilities(np.array([[0, 0.5, 1]]), np.zeros((1, 3))).quantised()[0]
         array([[  0, 128, 255]], dtype=uint8)
         """
-        return tuple(
-            np.floor(array * np.float32(255) + np.float32(0.5)).astype(np.uint8) for array in (self.building, self.border)
-        )
+        return eight_bit(self.building, self.border)
 
     def rounded(self):
         """Return the Probabilities rounded to 8 bits: what a tuner labels."""
@@ -81,6 +79,11 @@ class Probabilities:
     def from_quantised(cls, building, border):
         """Return the Probabilities of two (H, W) uint8 maps."""
         return cls(*(np.asarray(array, np.uint8).astype(np.float32) / np.float32(255) for array in (building, border)))
+
+
+def eight_bit(*maps):
+    """Return maps of probabilities as uint8, ``round(255 * p)``."""
+    return tuple(np.floor(array * np.float32(255) + np.float32(0.5)).astype(np.uint8) for array in maps)
 
 
 def label_instances(probabilities, thresholds=Thresholds()):

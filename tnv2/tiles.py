@@ -224,41 +224,53 @@ def read_image(path, bands, product):
 
 def on_grid(mul, mul_georeference, shape, georeference, files):
     """Return the MUL bands on an RGB grid of ``shape`` (H, W), bilinear; ``files`` names both for a message."""
-    import cv2
+    return resampled(mul, to_mul_grid(mul.shape[:2], mul_georeference, shape, georeference, files), shape)
 
-    scale = np.diag([mul.shape[1] / shape[1], mul.shape[0] / shape[0], 1])
-    if georeference and mul_georeference:
-        if georeference.crs and mul_georeference.crs and georeference.crs != mul_georeference.crs:
-            raise ValueError(
-                f"{files} are in {mul_georeference.crs} and {georeference.crs}; both must be in one coordinate system. "
-                "Reproject one, or leave mul_path out to use RGB alone."
-            )
-        to_mul = np.linalg.inv(mul_georeference.matrix) @ georeference.matrix  # RGB (column, row) to MUL (column, row)
-        corners = affine(to_mul, [(0, 0), (shape[1], 0), (0, shape[0]), shape[::-1]])
-        extent = np.array([corners.min(axis=0), corners.max(axis=0)])
-        beyond = np.abs(extent - [(0, 0), mul.shape[1::-1]]).max()
-        if beyond > 2:  # native MUL has 162.5 pixels, rounded to 162 or 163
-            raise ValueError(
-                f"{files} show different places: their corners are {beyond:.0f} MUL pixels apart, at most 2 are rounding. "
-                "Pass the MUL file with the same image number, or leave mul_path out to use RGB alone."
-            )
-    else:
+
+def to_mul_grid(mul_shape, mul_georeference, shape, georeference, files):
+    """Return the 3x3 matrix that takes (column, row, 1) of an RGB grid of ``shape`` to the MUL's; ``files`` names both.
+
+    Raises ValueError where the two are not of one place.
+    """
+    if not (georeference and mul_georeference):
+        scale = np.diag([mul_shape[1] / shape[1], mul_shape[0] / shape[0], 1])
         if abs(scale[0, 0] / scale[1, 1] - 1) > 0.05:
             raise ValueError(
-                f"{files} are {mul.shape[:2]} and {shape} px; without a georeference in both, their proportions must agree. "
-                "Pass the MUL file of the same tile, or leave mul_path out to use RGB alone."
+                f"{files} are {tuple(mul_shape)} and {tuple(shape)} px; without a georeference in both, their proportions "
+                "must agree. Pass the MUL file of the same tile, or leave mul_path out to use RGB alone."
             )
-        to_mul = scale
+        return scale
+    if georeference.crs and mul_georeference.crs and georeference.crs != mul_georeference.crs:
+        raise ValueError(
+            f"{files} are in {mul_georeference.crs} and {georeference.crs}; both must be in one coordinate system. "
+            "Reproject one, or leave mul_path out to use RGB alone."
+        )
+    to_mul = np.linalg.inv(mul_georeference.matrix) @ georeference.matrix
+    corners = affine(to_mul, [(0, 0), (shape[1], 0), (0, shape[0]), shape[::-1]])
+    extent = np.array([corners.min(axis=0), corners.max(axis=0)])
+    beyond = np.abs(extent - [(0, 0), mul_shape[::-1]]).max()
+    if beyond > 2:  # native MUL has 162.5 pixels, rounded to 162 or 163
+        raise ValueError(
+            f"{files} show different places: their corners are {beyond:.0f} MUL pixels apart, at most 2 are rounding. "
+            "Pass the MUL file with the same image number, or leave mul_path out to use RGB alone."
+        )
+    return to_mul
+
+
+def resampled(mul, to_mul, shape):
+    """Return the (h, w, C) bands on a grid of ``shape`` (H, W), bilinear, where ``to_mul_grid`` says they are."""
+    import cv2
+
     if mul.shape[:2] == tuple(shape) and np.allclose(to_mul, np.eye(3), atol=0.05):
         return mul
     centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from the centre of the first pixel
     to_mul = (np.linalg.inv(centre) @ to_mul @ centre)[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    resampled = [
+    bands = [
         cv2.warpAffine(np.ascontiguousarray(mul[..., i]), to_mul, shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
         for i in range(mul.shape[2])
     ]
-    return np.stack(resampled, axis=2)
+    return np.stack(bands, axis=2)
 
 
 def image_id(path):
