@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .footprints import rasterise, read_footprints
+from .footprints import rasterise, read_footprints, unreadable
 from .tiles import Tile, image_id, on_grid, read_image
 
 
@@ -26,8 +26,11 @@ def read_sharpened(mul_path, pan_path, footprints_path=None):
         )
     enlarged = on_grid(native, native_georeference, pan.shape[:2], georeference, f"{mul_path} and {pan_path}")
     mul = sharpened(enlarged, pan[..., 0], native.shape[:2])
-    buildings = read_footprints(footprints_path, georeference, image_id(pan_path)) if footprints_path else None
-    truth = None if buildings is None else rasterise(buildings, mul.shape[:2])
+    truth = None
+    if footprints_path is not None:
+        buildings = read_footprints(footprints_path, georeference, image_id(pan_path))
+        with unreadable(footprints_path):
+            truth = rasterise(buildings, mul.shape[:2])
     return Tile(np.ascontiguousarray(mul[..., [4, 2, 1]]), mul, image_id(pan_path), georeference, truth)
 
 

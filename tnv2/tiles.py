@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .footprints import rasterise, read_footprints
+from .footprints import rasterise, read_footprints, unreadable
 from .georeference import Georeference, affine, read_georeference
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
@@ -176,7 +176,8 @@ def read_tile(rgb_path, mul_path=None, footprints_path=None):
         mul = on_grid(mul, mul_georeference, rgb.shape[:2], georeference, f"{mul_path} and {rgb_path}")
     if footprints_path is not None:
         buildings = read_footprints(footprints_path, georeference, image_id(rgb_path))
-        truth = rasterise(buildings, rgb.shape[:2])
+        with unreadable(footprints_path):
+            truth = rasterise(buildings, rgb.shape[:2])
         if buildings and not truth.any():
             raise ValueError(
                 f"{footprints_path} has {len(buildings)} footprints and none lies on {rgb_path}. Pass the file of the same "
