@@ -43,4 +43,7 @@ def sharpened(mul, pan, native_shape):
     coarse = cv2.resize(pan, native_shape[::-1], interpolation=cv2.INTER_AREA)
     detail = pan / np.maximum(cv2.resize(coarse, pan.shape[::-1], interpolation=cv2.INTER_CUBIC), 1)
     most = np.iinfo(mul.dtype).max if mul.dtype.kind == "u" else np.inf
-    return np.clip(np.round(mul * detail[..., None]), 0, most).astype(mul.dtype)
+    fine = np.empty_like(mul)
+    for band in range(mul.shape[2]):  # one at a time, for the memory's sake
+        fine[..., band] = np.clip(np.round(mul[..., band] * detail), 0, most)
+    return fine

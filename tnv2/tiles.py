@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .files import checked_name
 from .footprints import rasterise, read_footprints, unreadable
-from .georeference import Georeference, affine, read_georeference
+from .georeference import Georeference, affine
+from .tiffs import LARGEST, UnfitError, decoded
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
 BANDS = ("coastal", "blue", "green", "yellow", "red", "red edge", "NIR1", "NIR2")  # WorldView-3 MUL, in file order
@@ -35,6 +37,9 @@ class TileFiles:
     mul: Path | None = None
     footprints: Path | None = None
 
+    def __post_init__(self):
+        checked_name(self.name)
+
     def read(self):
         """Return the Tile."""
         return read_tile(self.rgb, self.mul, self.footprints)
@@ -51,7 +56,7 @@ class Tile:
     truth : (H, W) int32 instance labels, 0 where no building is; None without footprints.
     files : the TileFiles it was read from; None for a tile made of arrays.
 
-    Raises ValueError for wrong shapes or dtypes, and for values that are not finite.
+    Raises ValueError for wrong shapes or dtypes, for values that are not finite, and for a name that is a path.
     """
 
     rgb: np.ndarray
@@ -62,6 +67,7 @@ class Tile:
     files: TileFiles | None = None
 
     def __post_init__(self):
+        checked_name(self.name)
         checked_image("rgb", self.rgb, 3)
         if self.mul is not None:
             checked_image("mul", self.mul, 8)
@@ -189,17 +195,15 @@ def read_tile(rgb_path, mul_path=None, footprints_path=None):
 
 def read_image(path, bands, product):
     """Return the (H, W, bands) array of a TIFF and its Georeference, or None; channel-first files are turned."""
-    import tifffile
-
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. Pass the path of a {product} GeoTIFF.")
     try:
-        with tifffile.TiffFile(path) as file:
-            array = file.series[0].asarray()
-            georeference = read_georeference(file.pages[0])
+        array, georeference = decoded(path, bands)
+    except UnfitError as error:
+        raise ValueError(f"{path} {error}") from None
     except Exception as error:  # tifffile and its codecs raise whatever the damage leads to
         raise ValueError(
-            f"{path} cannot be read as a TIFF ({type(error).__name__}: {error}). Tiles are GeoTIFF files; "
+            f"{path} cannot be read as a TIFF ({type(error).__name__}: {str(error)[:300]}). Tiles are GeoTIFF files; "
             "this one is damaged, cut short or of another format. Fetch it again."
         ) from error
     if array.ndim == 2 and bands == 1:
@@ -238,7 +242,7 @@ def on_grid(mul, mul_georeference, shape, georeference, files):
         corners = affine(to_mul, [(0, 0), (shape[1], 0), (0, shape[0]), shape[::-1]])
         extent = np.array([corners.min(axis=0), corners.max(axis=0)])
         beyond = np.abs(extent - [(0, 0), mul.shape[1::-1]]).max()
-        if beyond > 2:  # native MUL has 162.5 pixels, rounded to 162 or 163
+        if not beyond <= 2:  # native MUL has 162.5 pixels, rounded to 162 or 163
             raise ValueError(
                 f"{files} show different places: their corners are {beyond:.0f} MUL pixels apart, at most 2 are rounding. "
                 "Pass the MUL file with the same image number, or leave mul_path out to use RGB alone."
@@ -252,6 +256,12 @@ def on_grid(mul, mul_georeference, shape, georeference, files):
         to_mul = scale
     if mul.shape[:2] == tuple(shape) and np.allclose(to_mul, np.eye(3), atol=0.05):
         return mul
+    size = shape[0] * shape[1] * mul.shape[2] * mul.itemsize
+    if size > LARGEST:
+        raise ValueError(
+            f"{files}: the MUL bands of {mul.shape[:2]} px take {size >> 20} MB on a grid of {tuple(shape)} px; at most "
+            f"{LARGEST >> 20} MB can be. Cut the tile in pieces, or leave mul_path out to use RGB alone."
+        )
     centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from the centre of the first pixel
     to_mul = (np.linalg.inv(centre) @ to_mul @ centre)[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -283,7 +293,7 @@ def city_folder(path):
 
 def natural(name):
     """Return a sort key that puts img9 before img10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def checked_image(what, array, bands):
