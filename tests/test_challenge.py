@@ -84,6 +84,32 @@ def test_real_footprints_go_out_and_come_back(real_tiles, tmp_path):
         np.testing.assert_array_equal(labels, truths[name])
 
 
+def test_a_ragged_building_of_a_whole_tile_comes_back(tmp_path):
+    ragged = (np.random.default_rng(0).random((150, 150)) < 0.7).astype(int)
+    write_challenge_csv({"img1": ragged}, tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").stat().st_size > csv.field_size_limit() + 100
+    np.testing.assert_array_equal(read_challenge_csv(tmp_path / "a.csv", ragged.shape)["img1"], ragged)
+
+
+def test_many_tiles_take_no_memory_until_they_are_asked_for(tmp_path):
+    square = '"POLYGON ((0 0, 2 0, 2 2, 0 2, 0 0))"'
+    text = "".join(f"img{number},{square}\n" for number in range(10_000))
+    (tmp_path / "a.csv").write_text("ImageId,PolygonWKT_Pix\n" + text)
+    found = read_challenge_csv(tmp_path / "a.csv")  # 17 GB of labels
+    assert len(found) == 10_000
+    assert found["img9999"].sum() == 4
+    assert "10000 tiles of 650 x 650 px" in repr(found)
+    with pytest.raises(KeyError):
+        found["img10000"]
+
+
+def test_proposals_that_cover_a_tile_many_times_are_refused_by_name(tmp_path):
+    text = 'img1,"POLYGON ((0 0, 650 0, 650 650, 0 650, 0 0))"\n' * 1000
+    (tmp_path / "a.csv").write_text("ImageId,PolygonWKT_Pix\n" + text)
+    with pytest.raises(ValueError, match=r"a\.csv cannot be read as footprints .*cover the tile"):
+        read_challenge_csv(tmp_path / "a.csv")["img1"]
+
+
 @pytest.mark.parametrize(
     ("labels", "maps", "message"),
     [

@@ -11,14 +11,15 @@ import yaml
 from lab import ROOT
 
 FLOORS = [
-    {"files"},
-    {"downloads", "footprints", "georeference", "handouts", "instances", "network", "outlines", "pictures"}
-    | {"reflectance", "sensor"},
-    {"canvas", "recipes", "scoring", "tiles", "vectors", "views", "weights"},
-    {"challenge", "exports", "inference", "lots", "pansharpening", "search", "spacenet"},
-    {"bands", "crops", "districts", "evaluation", "heatmap", "widgets"},
-    {"scenes"},
-    {"training"},
+    {"convolutions", "downloads", "files", "footprints", "georeference", "instances", "labextensions", "network"}
+    | {"outlines", "pictures", "reflectance", "scoring", "seams", "sensor", "views", "windows"},
+    {"canvas", "findings", "folded", "handouts", "recipes", "search", "tiffs", "vectors", "weights"},
+    {"challenge", "exports", "grids", "heatmap", "lots", "widgets"},
+    {"districts", "rasters", "tiles"},
+    {"bands", "inference", "pansharpening", "scenes", "spacenet"},
+    {"checkup", "crops", "evaluation", "sheets"},
+    {"__main__", "buildings", "training"},
+    {"cities"},
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 

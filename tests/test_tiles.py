@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from tnv2 import Georeference, Tile, find_tiles, rasterise, read_footprints, read_tile, sample_tiles
+from tnv2 import Georeference, Tile, TileFiles, find_tiles, rasterise, read_footprints, read_tile, sample_tiles
 from tnv2.exports import write_geotiff
-from tnv2.tiles import image_id
+from tnv2.tiles import image_id, read_image
 
 WHERE = Georeference((2.7e-6, 0, -115.2, 0, -2.7e-6, 36.2), "EPSG:4326")
 RNG = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def test_reads_pixels_and_place(rgb_path):
     np.testing.assert_allclose(tile.georeference.transform, WHERE.transform, rtol=1e-12)
 
 
-@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "jpeg2000", "zstd"])
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits", "zstd"])
 def test_reads_compressed_files(tmp_path, compression):
     path = written(tmp_path / "a.tif", RGB, planarconfig="contig", compression=compression)
     np.testing.assert_array_equal(read_tile(path).rgb, RGB)
@@ -303,6 +303,59 @@ def test_files_that_are_no_tiff_or_cut_short_are_refused(rgb_path, tmp_path):
             read_tile(path)
 
 
+def retagged(path, **tags):
+    with tifffile.TiffFile(path, mode="r+") as file:
+        for name, value in tags.items():
+            file.pages[0].tags[name].overwrite(value)
+    return path
+
+
+def zeros(path, shape, side=256):
+    """A deflated TIFF of zeros, a thousandth of its size in memory."""
+    pieces = (np.zeros((side, side, shape[2]), np.uint8) for _ in range(-(-shape[0] // side) * -(-shape[1] // side)))
+    tifffile.imwrite(path, pieces, shape=shape, dtype=np.uint8, tile=(side, side), compression="deflate", photometric="rgb")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: retagged(p, ImageWidth=2**16, ImageLength=2**15), "declares 32768 x 65536 px, 12288 MB in memory"),
+        (lambda p: retagged(p, ImageWidth=60_000), "declares 65 x 60000 px, 22 MB .* at most 32766 px a side"),
+        (lambda p: zeros(p, (10_000, 10_000, 3)), "declares 10000 x 10000 px, 300 MB in memory"),
+        (lambda p: zeros(p, (40, 40, 3), 16384), "declares 40 x 40 px, 768 MB in memory"),
+        (lambda p: written(p, RGB[..., :3] // 8, planarconfig="contig", compression="jpeg2000"), "compressed with JPEG2000"),
+        (
+            lambda p: written(p, (RGB // 8).astype(np.uint8), planarconfig="contig", compression="jpeg"),
+            "compressed with JPEG;",
+        ),
+    ],
+    ids=["huge header", "long side", "bomb", "bomb of one piece", "JPEG 2000", "JPEG"],
+)
+def test_what_would_take_gigabytes_is_refused_before_it_is_read(rgb_path, make, message):
+    path = make(rgb_path)
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=rf"img7\.tif (is |){message}.*(Cut|Rewrite) it") as caught:
+        read_tile(path)
+    assert time.perf_counter() - start < 1
+    assert "damaged" not in str(caught.value)
+
+
+def test_bands_on_pages_of_their_own_are_read_and_other_pages_left_out(tmp_path):
+    eight = np.moveaxis(MUL, 2, 0)
+    np.testing.assert_array_equal(read_image(written(tmp_path / "a.tif", eight), 8, "MUL")[0], MUL)
+    with tifffile.TiffWriter(tmp_path / "b.tif") as file:
+        file.write(RGB, photometric="rgb")
+        file.write(RGB[::2, ::2], photometric="rgb", subfiletype=1)  # an overview
+    np.testing.assert_array_equal(read_tile(tmp_path / "b.tif").rgb, RGB)
+
+
+def test_native_mul_that_would_grow_to_gigabytes_is_refused(tmp_path):
+    rgb_path, mul_path = zeros(tmp_path / "rgb.tif", (8000, 8000, 3)), zeros(tmp_path / "mul.tif", (2000, 2000, 8))
+    with pytest.raises(ValueError, match=r"mul\.tif and .*rgb\.tif: .* take 488 MB .*leave mul_path out"):
+        read_tile(rgb_path, mul_path)
+
+
 def test_mul_with_the_wrong_bands_says_what_to_do(rgb_path, tmp_path):
     with pytest.raises(ValueError, match=r"m\.tif has 4 bands; .* has 8.*leave mul_path out"):
         read_tile(rgb_path, written(tmp_path / "m.tif", MUL[..., :4], planarconfig="contig"))
@@ -398,6 +451,20 @@ def test_products_in_any_folders_come_together(tmp_path):
 def test_tiles_check_their_arrays(arguments, message):
     with pytest.raises(ValueError, match=message):
         Tile(**arguments)
+
+
+@pytest.mark.parametrize("name", ["../up", "/etc/tile", "a/b", "..", ".", "nul\0", 7])
+def test_names_that_lead_out_of_a_folder_are_refused(name):
+    with pytest.raises(ValueError, match=r'name is .* it has no "/" and is no folder. Pass'):
+        Tile(RGB, name=name)
+    with pytest.raises(ValueError, match="name is"):
+        TileFiles(name, Path("a.tif"))
+
+
+def test_odd_digits_in_names_do_not_end_the_search(tmp_path):
+    for name in ("AOI_2\u00b23_Vegas_img1", "AOI_2_Vegas_img\u0663", "AOI_2_Vegas_img1"):
+        (tmp_path / f"RGB-PanSharpen_{name}.tif").touch()
+    assert len(find_tiles(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("transform", [(1, 0, 0, 0, 0, 0), (1, 0, 0), (float("nan"), 0, 0, 0, 1, 0)])

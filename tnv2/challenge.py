@@ -55,12 +55,35 @@ def read_challenge_csv(path, shape=(650, 650)):
 
     Labels count the rows of a tile from 1. A pixel belongs to a building if its centre does; smaller buildings are drawn
     last, and those without a pixel get no label. A tile whose only row is POLYGON EMPTY is all 0. A third coordinate is
-    dropped. Raises FileNotFoundError for a missing file and ValueError for one that is no such CSV.
+    dropped. Labels are drawn when they are asked for: those of a whole city would fill the memory of a laptop.
+
+    Raises FileNotFoundError for a missing file and ValueError for one that is no such CSV.
     """
     path, buildings = Path(path).expanduser(), {}
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. Pass a CSV with ImageId and PolygonWKT_Pix.")
     with unreadable(path):
         for row in csv_rows(path):
-            buildings.setdefault(row["ImageId"], []).extend(filter(None, [wkt_rings(row["PolygonWKT_Pix"] or "")]))
-    return {name: rasterise(rings, shape) for name, rings in buildings.items()}
+            buildings.setdefault(row["ImageId"], []).extend(filter(None, [wkt_rings(row["PolygonWKT_Pix"])]))
+    return LabelsOfTiles(path, buildings, shape)
+
+
+class LabelsOfTiles(Mapping):
+    """{image id: (H, W) int32 labels}, drawn anew each time from {image id: [[ring, ...], ...]} of the file ``path``."""
+
+    def __init__(self, path, buildings, shape):
+        self.path, self.buildings, self.shape = path, buildings, shape
+
+    def __getitem__(self, name):
+        rings = self.buildings[name]
+        with unreadable(self.path):
+            return rasterise(rings, self.shape)
+
+    def __iter__(self):
+        return iter(self.buildings)
+
+    def __len__(self):
+        return len(self.buildings)
+
+    def __repr__(self):
+        return f"LabelsOfTiles({str(self.path)!r}, {len(self)} tiles of {self.shape[0]} x {self.shape[1]} px)"

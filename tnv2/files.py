@@ -18,6 +18,20 @@ def checked_path(path, *suffixes):
     return path
 
 
+def checked_name(name):
+    """Return a name that a file may have in any folder; raises ValueError for one that leads out of the folder.
+
+    >>> checked_name("AOI_2_Vegas_img1")
+    'AOI_2_Vegas_img1'
+    """
+    if not isinstance(name, str) or name == ".." or "\0" in name or Path(name).name != name:
+        raise ValueError(
+            f'name is {name!r}; it is for titles and file names, so it has no "/" and is no folder. '
+            'Pass one such as "AOI_2_Vegas_img1".'
+        )
+    return name
+
+
 @contextmanager
 def replacing(path):
     """Yield a path of the same name to write to; what is there afterwards takes the place of ``path``, or nothing does.

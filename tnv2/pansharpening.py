@@ -5,8 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .footprints import rasterise, read_footprints
-from .tiles import Tile, image_id, on_grid, read_image
+from .footprints import rasterise, read_footprints, unreadable
+from .grids import on_grid
+from .tiles import Tile, image_id, read_image
 
 
 def read_sharpened(mul_path, pan_path, footprints_path=None):
@@ -26,8 +27,11 @@ def read_sharpened(mul_path, pan_path, footprints_path=None):
         )
     enlarged = on_grid(native, native_georeference, pan.shape[:2], georeference, f"{mul_path} and {pan_path}")
     mul = sharpened(enlarged, pan[..., 0], native.shape[:2])
-    buildings = read_footprints(footprints_path, georeference, image_id(pan_path)) if footprints_path else None
-    truth = None if buildings is None else rasterise(buildings, mul.shape[:2])
+    truth = None
+    if footprints_path is not None:
+        buildings = read_footprints(footprints_path, georeference, image_id(pan_path))
+        with unreadable(footprints_path):
+            truth = rasterise(buildings, mul.shape[:2])
     return Tile(np.ascontiguousarray(mul[..., [4, 2, 1]]), mul, image_id(pan_path), georeference, truth)
 
 
@@ -40,4 +44,7 @@ def sharpened(mul, pan, native_shape):
     coarse = cv2.resize(pan, native_shape[::-1], interpolation=cv2.INTER_AREA)
     detail = pan / np.maximum(cv2.resize(coarse, pan.shape[::-1], interpolation=cv2.INTER_CUBIC), 1)
     most = np.iinfo(mul.dtype).max if mul.dtype.kind == "u" else np.inf
-    return np.clip(np.round(mul * detail[..., None]), 0, most).astype(mul.dtype)
+    fine = np.empty_like(mul)
+    for band in range(mul.shape[2]):  # one at a time, for the memory's sake
+        fine[..., band] = np.clip(np.round(mul[..., band] * detail), 0, most)
+    return fine

@@ -6,8 +6,8 @@ import numpy as np
 
 from .files import checked_path, replacing
 from .georeference import affine, geotiff_tags, read_georeference
+from .grids import resampled, to_mul_grid
 from .instances import eight_bit
-from .tiles import resampled, to_mul_grid
 
 BLOCK = 8192  # columns that OpenCV resamples at a time; it counts in 16 bits
 SIDE = 256  # of the written files' tiles, pixels

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .footprints import rasterise, read_footprints
-from .georeference import Georeference, affine, read_georeference
+from .files import checked_name
+from .footprints import rasterise, read_footprints, unreadable
+from .georeference import Georeference
+from .grids import on_grid
+from .tiffs import UnfitError, decoded
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
 BANDS = ("coastal", "blue", "green", "yellow", "red", "red edge", "NIR1", "NIR2")  # WorldView-3 MUL, in file order
@@ -35,6 +38,9 @@ class TileFiles:
     mul: Path | None = None
     footprints: Path | None = None
 
+    def __post_init__(self):
+        checked_name(self.name)
+
     def read(self):
         """Return the Tile."""
         return read_tile(self.rgb, self.mul, self.footprints)
@@ -51,7 +57,7 @@ class Tile:
     truth : (H, W) int32 instance labels, 0 where no building is; None without footprints.
     files : the TileFiles it was read from; None for a tile made of arrays.
 
-    Raises ValueError for wrong shapes or dtypes, and for values that are not finite.
+    Raises ValueError for wrong shapes or dtypes, for values that are not finite, and for a name that is a path.
     """
 
     rgb: np.ndarray
@@ -62,6 +68,7 @@ class Tile:
     files: TileFiles | None = None
 
     def __post_init__(self):
+        checked_name(self.name)
         checked_image("rgb", self.rgb, 3)
         if self.mul is not None:
             checked_image("mul", self.mul, 8)
@@ -176,7 +183,8 @@ def read_tile(rgb_path, mul_path=None, footprints_path=None):
         mul = on_grid(mul, mul_georeference, rgb.shape[:2], georeference, f"{mul_path} and {rgb_path}")
     if footprints_path is not None:
         buildings = read_footprints(footprints_path, georeference, image_id(rgb_path))
-        truth = rasterise(buildings, rgb.shape[:2])
+        with unreadable(footprints_path):
+            truth = rasterise(buildings, rgb.shape[:2])
         if buildings and not truth.any():
             raise ValueError(
                 f"{footprints_path} has {len(buildings)} footprints and none lies on {rgb_path}. Pass the file of the same "
@@ -188,17 +196,15 @@ def read_tile(rgb_path, mul_path=None, footprints_path=None):
 
 def read_image(path, bands, product):
     """Return the (H, W, bands) array of a TIFF and its Georeference, or None; channel-first files are turned."""
-    import tifffile
-
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. Pass the path of a {product} GeoTIFF.")
     try:
-        with tifffile.TiffFile(path) as file:
-            array = file.series[0].asarray()
-            georeference = read_georeference(file.pages[0])
+        array, georeference = decoded(path, bands)
+    except UnfitError as error:
+        raise ValueError(f"{path} {error}") from None
     except Exception as error:  # tifffile and its codecs raise whatever the damage leads to
         raise ValueError(
-            f"{path} cannot be read as a TIFF ({type(error).__name__}: {error}). Tiles are GeoTIFF files; "
+            f"{path} cannot be read as a TIFF ({type(error).__name__}: {str(error)[:300]}). Tiles are GeoTIFF files; "
             "this one is damaged, cut short or of another format. Fetch it again."
         ) from error
     if array.ndim == 2 and bands == 1:
@@ -222,57 +228,6 @@ def read_image(path, bands, product):
     return np.ascontiguousarray(array), georeference
 
 
-def on_grid(mul, mul_georeference, shape, georeference, files):
-    """Return the MUL bands on an RGB grid of ``shape`` (H, W), bilinear; ``files`` names both for a message."""
-    return resampled(mul, to_mul_grid(mul.shape[:2], mul_georeference, shape, georeference, files), shape)
-
-
-def to_mul_grid(mul_shape, mul_georeference, shape, georeference, files):
-    """Return the 3x3 matrix that takes (column, row, 1) of an RGB grid of ``shape`` to the MUL's; ``files`` names both.
-
-    Raises ValueError where the two are not of one place.
-    """
-    if not (georeference and mul_georeference):
-        scale = np.diag([mul_shape[1] / shape[1], mul_shape[0] / shape[0], 1])
-        if abs(scale[0, 0] / scale[1, 1] - 1) > 0.05:
-            raise ValueError(
-                f"{files} are {tuple(mul_shape)} and {tuple(shape)} px; without a georeference in both, their proportions "
-                "must agree. Pass the MUL file of the same tile, or leave mul_path out to use RGB alone."
-            )
-        return scale
-    if georeference.crs and mul_georeference.crs and georeference.crs != mul_georeference.crs:
-        raise ValueError(
-            f"{files} are in {mul_georeference.crs} and {georeference.crs}; both must be in one coordinate system. "
-            "Reproject one, or leave mul_path out to use RGB alone."
-        )
-    to_mul = np.linalg.inv(mul_georeference.matrix) @ georeference.matrix
-    corners = affine(to_mul, [(0, 0), (shape[1], 0), (0, shape[0]), shape[::-1]])
-    extent = np.array([corners.min(axis=0), corners.max(axis=0)])
-    beyond = np.abs(extent - [(0, 0), mul_shape[::-1]]).max()
-    if beyond > 2:  # native MUL has 162.5 pixels, rounded to 162 or 163
-        raise ValueError(
-            f"{files} show different places: their corners are {beyond:.0f} MUL pixels apart, at most 2 are rounding. "
-            "Pass the MUL file with the same image number, or leave mul_path out to use RGB alone."
-        )
-    return to_mul
-
-
-def resampled(mul, to_mul, shape):
-    """Return the (h, w, C) bands on a grid of ``shape`` (H, W), bilinear, where ``to_mul_grid`` says they are."""
-    import cv2
-
-    if mul.shape[:2] == tuple(shape) and np.allclose(to_mul, np.eye(3), atol=0.05):
-        return mul
-    centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from the centre of the first pixel
-    to_mul = (np.linalg.inv(centre) @ to_mul @ centre)[:2]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    bands = [
-        cv2.warpAffine(np.ascontiguousarray(mul[..., i]), to_mul, shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        for i in range(mul.shape[2])
-    ]
-    return np.stack(bands, axis=2)
-
-
 def image_id(path):
     """Return SpaceNet's ImageId for a file.
 
@@ -294,7 +249,7 @@ def city_folder(path):
 
 def natural(name):
     """Return a sort key that puts img9 before img10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def checked_image(what, array, bands):
