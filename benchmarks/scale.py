@@ -1,10 +1,10 @@
 """What does map_city cost beside the work itself, does its memory grow with the city, and what would four cities take?
 
-    python benchmarks/scale.py [--tiles 16] [--rounds 5] [--gpu-seconds 0.05] [--dollars 3]
+    python benchmarks/scale.py [--tiles 12] [--rounds 7] [--gpu-seconds 0.05] [--dollars 3]
 
 Overhead: the sample tiles over and over, by a plain loop in this process and by clusters of one and of two worker processes,
 one thread each, in turn; the loop calls the same functions and writes the same files. Ratios are of runs of one round, so
-that what else the machine does weighs on both; CPU time, the driver's and the workers', is nearly free of it.
+that what else the machine does weighs on both.
 
 Memory: the peak of the driver's process, the scheduler and its dashboard in it, over 100 and 2,000 tiles of 64 px, a city of
 45 x 45 whose seams are joined, each in a process of its own.
@@ -59,58 +59,48 @@ def plain_loop(tiles, out):
 
 
 def throughput(count, rounds):
-    """Return {way: [(seconds, CPU seconds of all processes), ...]} of ``rounds`` runs over ``count`` tiles."""
-    tiles, runs = copies(count), {"loop": [], "1 worker": [], "2 workers": []}
+    """Return {way: [seconds, ...]} of ``rounds`` runs over ``count`` tiles each way, in turn."""
+    tiles, seconds = copies(count), {"loop": [], "1 worker": [], "2 workers": []}
     with cluster(1) as one, cluster(2) as two, TemporaryDirectory() as folder:
         clients = {"1 worker": one, "2 workers": two}
         for number in range(-1, rounds):  # the first loads networks and compiles
-            for way in list(runs)[:: 1 - 2 * (number % 2)]:  # there and back, against drifting load
-                client, out = clients.get(way), Path(folder, f"{way} {number}")
-                cpu, start = cpu_seconds(client), time.perf_counter()
-                if client:
-                    map_city(tiles, "mini", THRESHOLDS, client, out)
+            for way in list(seconds)[:: 1 - 2 * (number % 2)]:  # there and back, against drifting load
+                out, start = Path(folder, f"{way} {number}"), time.perf_counter()
+                if way in clients:
+                    map_city(tiles, "mini", THRESHOLDS, clients[way], out)
                 else:
                     plain_loop(tiles, out)
                 if number >= 0:
-                    runs[way].append((time.perf_counter() - start, cpu_seconds(client) - cpu))
-    return runs
+                    seconds[way].append(time.perf_counter() - start)
+    return seconds
 
 
-def cpu_seconds(client):
-    """Return the CPU time so far of this process and of a client's workers."""
-    return time.process_time() + (sum(client.run(time.process_time).values()) if client else 0)
-
-
-def compare(runs, count):
+def compare(seconds, count):
     """Print what ``throughput`` returned and return the part of the record that follows from it."""
-    print(f"{'':>10}  tiles/s, median (each)                      CPU s a tile")
-    for way, times in runs.items():
-        rates = [count / seconds for seconds, _ in times]
-        each = ", ".join(f"{rate:.2f}" for rate in rates)
-        print(
-            f"{way:>10}: {statistics.median(rates):.2f} ({each})   {statistics.median(cpu for _, cpu in times) / count:.3f}"
-        )
-
-    def ratio(way, other, what):
-        return statistics.median(a[what] / b[what] for a, b in zip(runs[way], runs[other], strict=True))
-
-    record = {
-        "overhead": round(ratio("1 worker", "loop", 0) - 1, 4),
-        "overhead_cpu": round(ratio("1 worker", "loop", 1) - 1, 4),
-        "two_workers_speedup": round(ratio("1 worker", "2 workers", 0), 3),
+    for way, times in seconds.items():
+        rates = [count / each for each in times]
+        told = ", ".join(f"{rate:.2f}" for rate in rates)
+        print(f"{way:>10}: {statistics.median(rates):.2f} tiles/s, median of {told}")
+    ratios = [one / loop for one, loop in zip(seconds["1 worker"], seconds["loop"], strict=True)]
+    faster = [one / two for one, two in zip(seconds["1 worker"], seconds["2 workers"], strict=True)]
+    told = ", ".join(f"{ratio - 1:+.0%}" for ratio in ratios)
+    print(f"one worker takes {statistics.median(ratios) - 1:+.1%} beside the loop, median of {told}")
+    print(f"two workers are {statistics.median(faster):.2f} times as fast as one")
+    return {
+        "overhead": round(statistics.median(ratios) - 1, 4),
+        "two_workers_speedup": round(statistics.median(faster), 3),
     }
-    print(f"one worker beside the loop: {record['overhead']:+.1%} time, {record['overhead_cpu']:+.1%} CPU time")
-    print(f"two workers beside one: {record['two_workers_speedup']:.2f} times as fast\n")
-    return record
 
 
-def asking(tile, rounds=8):
-    """Return the median CPU seconds that the mini network itself takes for a tile on one thread."""
-    network, times = loaded(ordered(Path(), "mini", "auto", THRESHOLDS, "EPSG:4326")), []
-    for _ in range(rounds):
+def beside_the_network(tiles, out):
+    """Return the median seconds that a core takes for a tile, but for the network itself."""
+    order, times = ordered(out, "mini", "auto", THRESHOLDS, "EPSG:4326"), []
+    for tile in tiles:
         start = time.process_time()
-        predict(network, tile)
-        times.append(time.process_time() - start)
+        map_tile(tile, order)
+        whole, tile, start = time.process_time() - start, tile.read(), time.process_time()
+        predict(loaded(order), tile)
+        times.append(whole - (time.process_time() - start))
     return statistics.median(times)
 
 
@@ -132,17 +122,17 @@ def write_city(folder, count):
 
 
 def driver(count):
-    """Map ``count`` small tiles; print this process's peak in MB, tiles a second, and what came out, as JSON."""
+    """Map ``count`` small tiles and print, as JSON, what that took of this process."""
     with TemporaryDirectory() as folder, cluster(2) as client:
         tiles = write_city(Path(folder, "tiles"), count)
         map_city(tiles[:8], "mini", THRESHOLDS, client, Path(folder, "warm"))
-        start = time.perf_counter()
+        cpu, start = time.process_time(), time.perf_counter()
         city = map_city(tiles, "mini", THRESHOLDS, client, Path(folder, "city"))
-        seconds = time.perf_counter() - start
+        cpu, seconds = time.process_time() - cpu, time.perf_counter() - start
         assert len(city.tiles) == count
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
         joined = int(city.buildings()["tiles"].str.contains(" ").sum())
-    print(json.dumps({"mb": round(peak, 1), "tiles_per_s": round(count / seconds, 1), "joined": joined}))
+    print(json.dumps({"mb": round(peak, 1), "cpu": cpu / count, "tiles_per_s": count / seconds, "joined": joined}))
 
 
 def in_own_process(count):
@@ -163,25 +153,23 @@ def gpu_seconds():
     return statistics.median(times)
 
 
-def on_paper(asked, rest, most, dollars):
+def on_paper(asked, rest, driving, dollars):
     """Print what all of SpaceNet 2's training tiles take on GPUs, what that rests on, and return {GPUs: hours}.
 
-    asked : a tile's seconds on the GPU, None where not known. rest : of one CPU core for everything else. most : tiles a
-    second that one driver was seen to hand out. dollars : an hour of a GPU.
+    asked : a tile's seconds on the GPU, None where not known. rest, driving : of one CPU core for what else a worker does
+    with it, and for the driver's part. dollars : an hour of a GPU.
     """
     tiles, hours, told = sum(AOIS.values()), {}, "given, or measured here" if asked else "assumed: 1264 GFLOP at 25 TFLOP/s"
     asked = asked or ASSUMED
     print(f"\nOn paper: the {tiles:,} training tiles of SpaceNet 2 with the full network, if")
     print(f"- a tile takes {asked:.3f} s on a GPU ({told});")
+    print(f"- reading, labelling and writing takes {rest:.3f} s of a core (measured here); {THREADS} threads a GPU overlap;")
     print(
-        f"- reading, labelling and writing it takes {rest:.3f} s of a core (measured here); {THREADS} threads a GPU overlap;"
+        f"- handing out and collecting takes {driving:.3f} s of the driver's core (measured here, seams and scheduler too);"
     )
-    print(f"- one driver hands out {most} tiles/s at most (seen here, with the workers on its own cores);")
-    print(
-        f"- the tiles lie on disks that keep up, and an hour of a GPU costs {dollars:g} dollars; nothing starts up or idles."
-    )
+    print(f"- an hour of a GPU costs {dollars:g} dollars; tiles lie on disks that keep up; nothing starts up or idles.")
     for gpus in GPUS:
-        rate = min(gpus / max(asked, rest / THREADS), most)
+        rate = min(gpus / max(asked, rest / THREADS), 1 / driving)
         hours[gpus] = round(tiles / rate / 3600, 3)
         print(f"{gpus:>4} GPUs {rate:8.1f} tiles/s {hours[gpus] * 60:8.1f} min {gpus * hours[gpus] * dollars:8.2f} dollars")
     return hours
@@ -189,8 +177,8 @@ def on_paper(asked, rest, most, dollars):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiles", type=int, default=16, help="sample tiles of a run")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tiles", type=int, default=12, help="sample tiles of a run")
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--gpu-seconds", type=float, help="a tile of the full network on a GPU; measured where there is one")
     parser.add_argument("--dollars", type=float, default=3, help="price of an hour of a GPU")
     parser.add_argument("--driver", type=int, help=argparse.SUPPRESS)
@@ -199,17 +187,19 @@ def main():
         driver(arguments.driver)
         return
     torch.set_num_threads(1)
-    runs = throughput(arguments.tiles, arguments.rounds)
+    seconds = throughput(arguments.tiles, arguments.rounds)
     print(f"{arguments.rounds} rounds of {arguments.tiles} tiles of 650 px; load {load()} on {os.cpu_count()} cores")
-    record = compare(runs, arguments.tiles)
+    record = compare(seconds, arguments.tiles)
     peaks = {count: in_own_process(count) for count in (100, 2000)}
     for count, peak in peaks.items():
-        told = f"driver's peak {peak['mb']:.0f} MB, {peak['tiles_per_s']} tiles/s, {peak['joined']} buildings joined"
-        print(f"{count:>5} small tiles: {told}")
-    rest = max(0.0, statistics.median(cpu for _, cpu in runs["loop"]) / arguments.tiles - asking(sample_tiles()[0]))
-    hours = on_paper(arguments.gpu_seconds or gpu_seconds(), rest, peaks[2000]["tiles_per_s"], arguments.dollars)
+        told = f"{1000 * peak['cpu']:.0f} ms of its core a tile; {peak['tiles_per_s']:.1f} tiles/s, {peak['joined']} joined"
+        print(f"{count:>5} small tiles: driver's peak {peak['mb']:.0f} MB, {told}")
+    with TemporaryDirectory() as folder:
+        rest = beside_the_network(copies(9), Path(folder))
+    hours = on_paper(arguments.gpu_seconds or gpu_seconds(), rest, peaks[2000]["cpu"], arguments.dollars)
     memory = {f"driver_mb_{count}": peak["mb"] for count, peak in peaks.items()}
-    print(json.dumps(record | memory | {"tiles_per_s": peaks[2000]["tiles_per_s"], "load": load(), "paper_hours": hours}))
+    record |= memory | {"driver_cpu_s_per_tile": round(peaks[2000]["cpu"], 4), "load": load(), "paper_hours": hours}
+    print(json.dumps(record))
 
 
 if __name__ == "__main__":

@@ -72,10 +72,14 @@ def cut_parts(seams, sheets, cut):
 
 
 def edge_frame(folder, name):
-    """Return a GeoDataFrame, indexed by label, of the instances that touch a tile's edge."""
-    import geopandas
+    """Return a DataFrame, indexed by label, of the instances that touch a tile's edge: ``pixels, building, geometry``."""
+    import pyarrow.parquet
+    import shapely
 
-    return geopandas.read_parquet(instances_path(folder, name), filters=[("edge", "==", True)]).set_index("label")
+    columns, edge = ["label", "pixels", "building", "geometry"], [("edge", "==", True)]
+    table = pyarrow.parquet.read_table(instances_path(folder, name), columns=columns, filters=edge, partitioning=None)
+    frame = table.to_pandas().set_index("label")
+    return frame.assign(geometry=shapely.from_wkb(frame["geometry"].to_numpy()))  # geopandas would parse each file's CRS
 
 
 def uncut(folder, name, joined, schema):

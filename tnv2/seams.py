@@ -89,13 +89,13 @@ def moved_to(geometry, georeference, seam, facing):
 
 
 def cut_pairs(first, second, georeference, seam):
-    """Return the pairs of labels, one of each GeoDataFrame, of what a Seam cut; they are indexed by label."""
+    """Return the pairs of labels, one of each frame, of what a Seam cut; frames are indexed by label."""
     import shapely
 
     if first.empty or second.empty:
         return []
-    a = walls(first.geometry.values, georeference, seam, seam.edge)
-    b = walls(second.geometry.values, georeference, seam, seam.facing)
+    a = walls(first["geometry"].to_numpy(), georeference, seam, seam.edge)
+    b = walls(second["geometry"].to_numpy(), georeference, seam, seam.facing)
     i, j = shapely.STRtree(a).query(b, predicate="intersects")[::-1]
     cut = shapely.length(shapely.intersection(a[i], b[j])) > ON
     return list(zip(first.index[i[cut]].tolist(), second.index[j[cut]].tolist(), strict=True))
