@@ -35,7 +35,7 @@ FILM = (  # a slider, the values that it goes through, and how long the last one
     ("seed", np.linspace(0.1, 0.5, 11), 600),
     ("mask", np.linspace(0.1, 0.5, 13), 1800),
 )
-STEP = 100  # ms
+START, STEP = 700, 100  # ms, of the first frame and of the others
 FILM_SIZE = (900, 666)  # px
 SLIDE = """([name, value]) => {
     const slider = document.querySelector(`.tnv2-tuner input[type=range][data-name=${name}]`);
@@ -61,16 +61,13 @@ def main():
 
 
 def photograph_tuner(browser, address):
-    """Run the first notebook in JupyterLab and photograph its tuner."""
+    """Run the first notebook in JupyterLab, photograph its tuner's error view and film its sliders."""
     page = browser.new_page(viewport={"width": 1170, "height": 940})
     run_notebook(page, address, "00_start_here.ipynb", finished=".tnv2-tuner canvas")
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     page.wait_for_timeout(1500)
-    page.locator("select[data-name=show]").select_option("instances")
     tuner = page.locator(".tnv2-tuner")
     tuner.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
-    tuner.screenshot(path=DOCS / "tuner.png")
     page.locator("select[data-name=show]").select_option("errors")
     page.wait_for_timeout(500)
     tuner.screenshot(path=DOCS / "tuner_errors.png")
@@ -83,15 +80,14 @@ def film(page, tuner, path):
     """Move the tuner's sliders one after the other and write what it shows as an animated WebP that loops."""
     page.evaluate(SLIDE, ["mask", 0.1])
     page.evaluate(SLIDE, ["seed", 0.1])
-    frames, durations = [], []
+    frames, durations = [], []  # ms
     for name, values, rest in FILM:
         for value in values:
             page.evaluate(SLIDE, [name, float(value)])
             shot = Image.open(io.BytesIO(tuner.screenshot())).convert("RGB")
             frames.append(shot.resize(FILM_SIZE, Image.Resampling.LANCZOS))
-            durations.append(STEP)
-        durations[-1] = rest
-    durations[0] = 700
+        durations += [STEP] * (len(values) - 1) + [rest]
+    durations[0] = START
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=60, method=6)
 
 
