@@ -118,6 +118,7 @@ def test_border_splits_what_the_mask_merges():
         ({"border": -0.1}, "border is -0.1"),
         ({"min_area": -1}, "min_area is -1"),
         ({"min_area": 2.5}, "min_area is 2.5"),
+        ({"min_area": float("inf")}, "min_area is inf"),
     ],
 )
 def test_thresholds_outside_their_range_are_refused(arguments, message):

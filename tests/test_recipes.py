@@ -42,7 +42,39 @@ def test_arrays_without_files_say_so():
     assert "tile = ...  # 'mine' was not read from files" in text
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other"}', '{"format": "tnv2 recipe 1", "thresholds": 3}'])
+WHOLE = Recipe(Thresholds(), "mine", {}, "mini", "ab12", "auto", {"tnv2": "0.1.0"}).record()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"versions": {"tnv2": "0.1.0\nimport os; os.remove('labels.tif')"}},
+        {"versions": {"numpy\rboom()": "1"}},
+        {"sha256": "ab\nboom()"},
+        {"versions": ["tnv2"]},
+        {"versions": {"tnv2": 1}},
+        {"tile": 3},
+        {"weights": ["mini"]},
+        {"precision": {}},
+        {"files": {"mul": "b.tif", "rgb": "a.tif", "footprints": None}},
+        {"files": {"rgb": None, "mul": None, "footprints": None}},
+        {"files": {"rgb": "a.tif", "mul": {}, "footprints": None}},
+        {"files": ["a.tif"]},
+        {"thresholds": {"min_area": float("inf")}},
+        {"more": 1},
+    ],
+)
+def test_a_strangers_record_can_bring_no_code_and_no_other_types(tmp_path, change):
+    (tmp_path / "a.json").write_text(json.dumps(WHOLE))
+    assert str(Recipe.load(tmp_path / "a.json")).startswith("# 'mine' with tnv2 0.1.0\nimport tnv2\n")
+    (tmp_path / "a.json").write_text(json.dumps(WHOLE | change))
+    with pytest.raises(ValueError, match=r"a\.json is no recipe .* Pass a JSON file that"):
+        Recipe.load(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "", "[]", "{}", '{"format": "other"}', '{"format": "tnv2 recipe 1", "thresholds": 3}']
+)
 def test_what_is_no_recipe_is_refused(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(ValueError, match=r"a\.json is no recipe"):

@@ -6,6 +6,8 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -292,7 +294,64 @@ def test_values_that_are_not_finite_are_refused(tmp_path, model):
         load_model(tmp_path / "a.safetensors")
 
 
-@pytest.mark.parametrize("card", ["[]", "null", '{"thresholds": {"mask": 7}}', '{"thresholds": {"mast": 0.5}}', "{"])
+def hollow(model, path):
+    """Tensors of the right shapes that repeat one stored value."""
+    torch.save({key: torch.zeros(()).expand(value.shape) for key, value in model.state_dict().items()}, path)
+
+
+def deflated(model, path):
+    """A checkpoint whose zip file is compressed."""
+    whole = path.with_suffix(".whole")
+    torch.save({key: torch.zeros_like(value) for key, value in model.state_dict().items()}, whole)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+
+
+def wide(model, path):
+    """A first layer whose width means terabytes."""
+    save_file({**model.state_dict(), "conv1.conv1.weight": torch.zeros(100_000, 11, 1, 1)}, path)
+
+
+def endless(model, path):
+    """The same, in no bytes at all."""
+    save_file({**model.state_dict(), "conv1.conv1.weight": torch.zeros(2**31, 2**31, 0)}, path)
+
+
+def sparse(model, path):
+    torch.save({**model.state_dict(), "final.bias": torch.zeros(2).to_sparse()}, path)
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "message"),
+    [
+        (hollow, "a.pt", "has [0-9]+ bytes and claims [0-9]+ weights"),
+        (deflated, "a.pt", "compressed zip file that unpacks to"),
+        (wide, "a.safetensors", "of another shape: conv1"),
+        (endless, "a.safetensors", "of another shape: conv1"),
+        (sparse, "a.pt", "is not a state dict"),
+    ],
+)
+def test_files_that_claim_more_than_they_hold_are_refused_at_once(tmp_path, write, name, message):
+    write(TernausNetV2(width=32, num_filters=2), tmp_path / name)
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=rf"{name} .*{message}"):
+        load_model(tmp_path / name)
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "[" * 100_000,
+        '{"thresholds": {"min_area": 1e999}}',
+        "[]",
+        "null",
+        '{"thresholds": {"mask": 7}}',
+        '{"thresholds": {"mast": 0.5}}',
+        "{",
+    ],
+)
 def test_a_card_that_cannot_be_is_refused(tmp_path, model, card):
     save_file(model.state_dict(), tmp_path / "a.safetensors", metadata={"tnv2": card})
     with pytest.raises(ValueError, match=r"a\.safetensors"):

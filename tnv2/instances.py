@@ -30,7 +30,7 @@ class Thresholds:
         for name in ("mask", "seed", "border"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; thresholds are probabilities from 0 to 1.")
-        if self.min_area < 0 or self.min_area != int(self.min_area):
+        if not 0 <= self.min_area < np.inf or self.min_area != int(self.min_area):
             raise ValueError(f"min_area is {self.min_area}; it is a whole number of pixels, 0 to keep every building.")
         for field in fields(self):
             object.__setattr__(self, field.name, field.type(getattr(self, field.name)))

@@ -9,6 +9,7 @@ from .files import replacing
 from .instances import Thresholds
 
 FORMAT = "tnv2 recipe 1"
+FILES = ("rgb", "mul", "footprints")
 PACKAGES = ("tnv2", "torch", "numpy", "opencv-python-headless")
 
 
@@ -20,7 +21,8 @@ class Recipe:
     that was not read from files. weights, sha256, precision : of the network and its run; "" where unknown. versions :
     {package: version} of what made it.
 
-    ``print(recipe)`` gives Python code whose ``labels`` are the tuner's.
+    ``print(recipe)`` gives Python code whose ``labels`` are the tuner's. Raises ValueError for fields that are not so, and
+    for text that would leave a line of that code.
     """
 
     thresholds: Thresholds
@@ -31,11 +33,20 @@ class Recipe:
     precision: str
     versions: dict
 
+    def __post_init__(self):
+        paths = tuple(self.files.values())
+        texts = (self.tile, self.weights, self.sha256, self.precision, *self.versions, *self.versions.values(), *paths[:1])
+        if not isinstance(self.thresholds, Thresholds) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("a recipe has Thresholds, and text for names, versions and the path of the RGB file")
+        if self.files and (tuple(self.files) != FILES or not all(isinstance(path, str | None) for path in paths)):
+            raise ValueError(f"its files are {str(self.files)[:200]}; they must be {{}} or the paths of {', '.join(FILES)}")
+        if not "".join([self.sha256, *self.versions, *self.versions.values()]).isprintable():
+            raise ValueError("its sha256 and versions must be on one line")
+
     @classmethod
     def of(cls, tile, probabilities, thresholds):
         """Return the Recipe of ``label_instances(probabilities.rounded(), thresholds)`` on a tile."""
-        names = ("rgb", "mul", "footprints")
-        paths = {name: getattr(tile.files, name) for name in names} if tile.files else {}
+        paths = {name: getattr(tile.files, name) for name in FILES} if tile.files else {}
         origin = probabilities.origin or {}
         return cls(
             thresholds=thresholds,
@@ -86,5 +97,6 @@ class Recipe:
             return cls(**record | {"thresholds": Thresholds(**record["thresholds"])})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
-                f"{path} is no recipe ({type(error).__name__}: {error}). Pass a JSON file that tuner.recipe.save wrote."
+                f"{path} is no recipe ({type(error).__name__}: {str(error)[:300]}). "
+                "Pass a JSON file that tuner.recipe.save wrote."
             ) from error

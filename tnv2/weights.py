@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import warnings
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -138,13 +139,16 @@ def read_safetensors(path):
             if not isinstance(card, dict):
                 raise ValueError(f"its card is {card!r}, not a table")
             return {key: file.get_tensor(key) for key in file.keys()}, card  # noqa: SIM118, safe_open is no dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"{path} is not a whole safetensors file of this kit ({error}). Fetch it again.") from error
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} is not a whole safetensors file of this kit ({str(error)[:200]}). Fetch it again."
+        ) from error
 
 
 def read_checkpoint(path):
     """Return the tensors of a published checkpoint under the network's own keys."""
     try:
+        check_unpacked(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickles that are refused below
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -161,13 +165,23 @@ def read_checkpoint(path):
         if isinstance(checkpoint, dict) and isinstance(checkpoint.get(wrapper), dict):
             checkpoint = checkpoint[wrapper]
     if not isinstance(checkpoint, dict) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in checkpoint.items()
+        isinstance(key, str) and isinstance(value, torch.Tensor) and value.layout is torch.strided and value.is_cpu
+        for key, value in checkpoint.items()
     ):
         raise ValueError(
             f'{path} is not a state dict; it must hold {{"model": {{key: tensor}}}} or {{key: tensor}}. '
             "Save model.state_dict()."
         )
     return {own_key(key): tensor for key, tensor in checkpoint.items()}
+
+
+def check_unpacked(path):
+    """Raise ValueError where a checkpoint that is a zip file unpacks to more than its own size; torch.save packs nothing."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            size = sum(entry.file_size for entry in file.infolist())
+        if size > path.stat().st_size:
+            raise ValueError(f"it is a compressed zip file that unpacks to {size >> 20} MB")
 
 
 def own_key(key):
@@ -180,18 +194,19 @@ def own_key(key):
 
 
 def fitted(state, path):
-    """Return a TernausNetV2 of the sizes that ``state`` has, loaded with it; ``path`` is for messages."""
-    try:
-        width, num_input_channels = state["conv1.conv1.weight"].shape[:2]
-        model = TernausNetV2(
-            num_classes=state["final.weight"].shape[0],
-            num_filters=state["dec1.conv.weight"].shape[0],
-            is_deconv="dec5.block.1.weight" in state,
-            num_input_channels=num_input_channels,
-            width=width,
-        )
-    except (KeyError, ValueError, IndexError):
-        model = TernausNetV2()
+    """Return a TernausNetV2 of the sizes that ``state`` has, loaded with it, which came from the file ``path``."""
+    with torch.device("meta"):  # takes no memory, whatever the sizes
+        try:
+            width, num_input_channels = state["conv1.conv1.weight"].shape[:2]
+            model = TernausNetV2(
+                num_classes=state["final.weight"].shape[0],
+                num_filters=state["dec1.conv.weight"].shape[0],
+                is_deconv="dec5.block.1.weight" in state,
+                num_input_channels=num_input_channels,
+                width=width,
+            )
+        except (KeyError, ValueError, IndexError, RuntimeError):
+            model = TernausNetV2()
     own = model.state_dict()
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in state if key not in own]
@@ -200,16 +215,20 @@ def fitted(state, path):
         told = [f"{what}: {listed(keys)}" for what, keys in
                 (("missing", missing), ("unexpected", unexpected), ("of another shape", misfit)) if keys]  # fmt: skip
         raise ValueError(f"{path} does not hold a TernausNetV2. {'; '.join(told)}. Pass weights of this network.")
+    values, size = sum(tensor.numel() for tensor in own.values()), path.stat().st_size
+    if values > size:  # tensors may repeat one value
+        raise ValueError(f"{path} has {size} bytes and claims {values} weights. Save the model's state_dict() anew.")
     broken = [key for key in own if key in state and not torch.isfinite(state[key]).all()]
     if broken:
         raise ValueError(f"{path} has values that are not finite in {listed(broken)}. Train or fetch it again.")
+    model = TernausNetV2(**model.settings)
     model.load_state_dict(state, strict=False)  # old files lack num_batches_tracked
     return model
 
 
 def listed(keys):
     """Return the first keys and how many more there are."""
-    return ", ".join(keys[:6]) + (f" and {len(keys) - 6} more" if len(keys) > 6 else "")
+    return ", ".join(key[:80] for key in keys[:6]) + (f" and {len(keys) - 6} more" if len(keys) > 6 else "")
 
 
 def chosen_device(device):
