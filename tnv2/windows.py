@@ -43,22 +43,24 @@ def blended(shape, read, look, batch=1):
     from tqdm.auto import tqdm
 
     (above, tall), (left, wide) = (padded(length) for length in shape)
+    rows, columns = mirrored(above, tall, shape[0]), mirrored(left, wide, shape[1])
     downs, acrosses = spans(tall), spans(wide)
     total = np.zeros((2, len(downs[0][1]), wide), np.float32)  # of the rows from ``top`` on
     count = len(downs) * len(acrosses)
     with tqdm(total=count, desc="windows", unit="", leave=False, disable=count == 1) as bar:
         for (top, down), (following, _) in zip(downs, [*downs[1:], (tall, None)], strict=True):
-            band = reflected(read, top - above, top - above + len(down), shape[0])
-            band = [np.pad(image, [(0, 0), (left, wide - shape[1] - left), (0, 0)], mode="reflect") for image in band]
+            chosen = rows[top : top + len(down)]
+            band = read(chosen.min(), chosen.max() + 1)
             for i in range(0, len(acrosses), batch):
                 some = acrosses[i : i + batch]
-                windows = [[image[:, start : start + len(across)] for image in band] for start, across in some]
+                places = [np.ix_(chosen - chosen.min(), columns[start : start + len(across)]) for start, across in some]
+                windows = [[image[place] for image in band] for place in places]
                 for (start, across), maps in zip(some, look(windows), strict=True):
                     total[:, :, start : start + len(across)] += maps * (down[:, None] * across)
                 bar.update(len(some))
             finished = following - top
-            rows = slice(max(above - top, 0), min(above + shape[0] - top, finished))
-            yield total[:, rows, left : left + shape[1]].copy()
+            inside = slice(max(above - top, 0), min(above + shape[0] - top, finished))
+            yield total[:, inside, left : left + shape[1]].copy()
             total[:, : len(down) - finished] = total[:, finished:].copy()
             total[:, len(down) - finished :] = 0
 
@@ -72,8 +74,11 @@ def padded(length):
     return -length % STRIDE // 2, length + -length % STRIDE
 
 
-def reflected(read, first, last, height):
-    """Return what ``read`` gives for rows ``first`` to ``last``, where those beyond 0 and ``height`` are reflected."""
-    beyond = (max(-first, 0), max(last - height, 0))
-    band = read(max(first, 0), min(last, height))
-    return [np.pad(image, [beyond, (0, 0), (0, 0)], mode="reflect") for image in band]
+def mirrored(before, long, length):
+    """Return (long,) int: which of ``length`` pixels stands where, once they are padded by reflection, ``before`` ahead.
+
+    >>> mirrored(2, 7, 4)
+    array([2, 1, 0, 1, 2, 3, 2])
+    """
+    places = np.abs(np.arange(long) - before)
+    return np.where(places < length, places, 2 * (length - 1) - places)
