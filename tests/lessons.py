@@ -170,7 +170,7 @@ def faults(path):
 def stored(path, book):
     """Yield what makes a notebook differ from how it is to be stored."""
     if nbformat.writes(book).rstrip("\n") + "\n" != path.read_text(encoding="utf-8"):
-        yield "it is not stored as nbformat writes it; nbstripout does"
+        yield "JupyterLab would store it in another order or layout; nbformat.read and nbformat.write it once"
     if book.metadata.get("kernelspec", {}).get("name") != "python3":
         yield "its kernel is not python3"
     for cell in book.cells:
@@ -233,7 +233,7 @@ def exercised(book):
             "bring a wrong answer": blank.metadata.get("tnv2", {}).get("wrong"),
             "check next": "check" in tags(check),
             "bring the solution last, folded": solution.metadata.get("jupyter", {}).get("source_hidden") is True,
-            "begin the solution with '# Solution'": solution.source.startswith("# Solution\n"),
+            "begin the solution with '# Solution'": solution.source.startswith("# Solution"),
         }
         yield from (f"exercise {number} does not {rule}" for rule, kept in rules.items() if not kept)
     answered = {"exercise", "solution"}

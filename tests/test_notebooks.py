@@ -180,4 +180,4 @@ def test_outputs_and_another_layout_of_the_file_are_named(lesson):
     assert any("stored with its output" in fault for fault in faults(path))
     path = lesson()
     path.write_text(path.read_text().replace("\n ", "\n  "))
-    assert any("nbstripout" in fault for fault in faults(path))
+    assert any("another order or layout" in fault for fault in faults(path))
