@@ -77,3 +77,6 @@ def test_clicks_and_keys_move_the_tuner_in_jupyterlab(page):
     page.keyboard.press("ArrowLeft")
     wait_for(lambda: kernel_says(page, "print(tuner.thresholds.seed, tuner.thresholds.border)") == "0.6 0.5", 10)
     assert "seed 0.6   border 0.5   F1 " in page.locator(".tnv2-heatmap-told").inner_text()
+    kernel_says(page, "tuner.seed = 0.1")
+    page.locator(".tnv2-heatmap rect").nth(3 * 2 + 1).click()  # the chosen one again
+    wait_for(lambda: kernel_says(page, "print(tuner.thresholds.seed, tuner.thresholds.border)") == "0.6 0.5", 10)

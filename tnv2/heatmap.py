@@ -43,6 +43,7 @@ class SweepMap(anywidget.AnyWidget):
             point=[seed, border],
         )
         self.tuner = tuner
+        self.on_msg(self._moved)
         if tuner is not None:
             tuner.best = sweep.best
 
@@ -71,7 +72,7 @@ class SweepMap(anywidget.AnyWidget):
         return point
 
     @traitlets.observe("point")
-    def _moved(self, change):
+    def _moved(self, *_):
         if self.tuner is not None:
             self.tuner.thresholds = self.thresholds
 

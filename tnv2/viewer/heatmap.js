@@ -39,7 +39,11 @@ function render({ model, el }) {
   const chosen = mark("M-10-10H10V10H-10Z", 0, 0, "tnv2-heatmap-chosen");
   svg.append(chosen);
 
-  const choose = (seed, border) => { model.set("point", [seed, border]); model.save_changes(); };
+  const choose = (seed, border) => {
+    if (model.get("point").join() === `${seed},${border}`) model.send("again"); // the tuner may have moved on since
+    model.set("point", [seed, border]);
+    model.save_changes();
+  };
   const show = () => {
     const [seed, border] = model.get("point");
     chosen.setAttribute("transform", `translate(${x(border + 0.5)} ${y(seed) + CELL / 2})`);
