@@ -1,10 +1,10 @@
 """What does map_city cost beside the work itself, does its memory grow with the city, and what would four cities take?
 
-    python benchmarks/scale.py [--tiles 12] [--rounds 7] [--gpu-seconds 0.05] [--dollars 3]
+    python benchmarks/scale.py [--tiles 12] [--rounds 5] [--gpu-seconds 0.05] [--dollars 3]
 
-Overhead: the sample tiles over and over, by a plain loop in this process and by clusters of one and of two worker processes,
-one thread each, in turn; the loop calls the same functions and writes the same files. Ratios are of runs of one round, so
-that what else the machine does weighs on both.
+Overhead: the sample tiles over and over, one thread a process, by a plain loop that calls the same functions and writes the
+same files, and by a cluster of one worker process *at the same time*, so that both have the same machine; then by two
+workers. The share of its time that the one worker idles between tiles is independent of other load.
 
 Memory: the peak of the driver's process, the scheduler and its dashboard in it, over 100 and 2,000 tiles of 64 px, a city of
 45 x 45 whose seams are joined, each in a process of its own.
@@ -23,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, get_task_stream
 
 from tnv2 import Georeference, TernausNetV2, Thresholds, find_tiles, predict, render_scene, sample_tiles
 from tnv2.cities import finish, map_city, ordered
@@ -51,44 +51,67 @@ def copies(count):
     return [replace(samples[k % len(samples)], name=f"AOI_0_Synthetic_img{k}") for k in range(count)]
 
 
-def plain_loop(tiles, out):
-    """Do what map_city does without Dask: the same functions, the same files."""
-    order = ordered(out, "mini", "auto", THRESHOLDS, "EPSG:4326")
-    outcomes = {tile.name: map_tile(tile, order) for tile in tiles}
-    finish(order, outcomes, tiles)
+def plain_loop(count):
+    """Do what map_city does without Dask, the same functions and files, once a line comes in; print the seconds a line."""
+    with TemporaryDirectory() as folder:
+        for number, line in enumerate(["warm", *sys.stdin]):
+            tiles, order = copies(count), ordered(Path(folder, str(number)), "mini", "auto", THRESHOLDS, "EPSG:4326")
+            start = time.perf_counter()
+            outcomes = {tile.name: map_tile(tile, order) for tile in tiles}
+            finish(order, outcomes, tiles)
+            print(time.perf_counter() - start, flush=True)
 
 
-def throughput(count, rounds):
-    """Return {way: [seconds, ...]} of ``rounds`` runs over ``count`` tiles each way, in turn."""
-    tiles, seconds = copies(count), {"loop": [], "1 worker": [], "2 workers": []}
-    with cluster(1) as one, cluster(2) as two, TemporaryDirectory() as folder:
-        clients = {"1 worker": one, "2 workers": two}
-        for number in range(-1, rounds):  # the first loads networks and compiles
-            for way in list(seconds)[:: 1 - 2 * (number % 2)]:  # there and back, against drifting load
-                out, start = Path(folder, f"{way} {number}"), time.perf_counter()
-                if way in clients:
-                    map_city(tiles, "mini", THRESHOLDS, clients[way], out)
-                else:
-                    plain_loop(tiles, out)
-                if number >= 0:
-                    seconds[way].append(time.perf_counter() - start)
-    return seconds
+def side_by_side(count, rounds):
+    """Return (rounds,) seconds of the loop, of one worker at the same time, and of two workers after; and the idle shares.
+
+    The idle share is how much of its time the one worker spent between tiles: what the loop would not have waited for.
+    """
+    tiles, loop, alone, both, idle = copies(count), [], [], [], []
+    command = [sys.executable, __file__, "--loop", str(count)]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as Dask's own workers have it
+    other = subprocess.Popen(command, env=one_thread, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with other, cluster(1) as one, cluster(2) as two, TemporaryDirectory() as folder:
+        for client in (one, two):
+            map_city(tiles, "mini", THRESHOLDS, client, Path(folder, f"warm {id(client)}"))
+        other.stdout.readline()
+        for number in range(rounds):
+            other.stdin.write("go\n")
+            other.stdin.flush()
+            with get_task_stream(one) as stream:
+                alone.append(timed(tiles, one, Path(folder, f"one {number}")))
+            steps = [step for task in stream.data for step in task["startstops"] if step["action"] == "compute"]
+            span = max(step["stop"] for step in steps) - min(step["start"] for step in steps)
+            idle.append(1 - sum(step["stop"] - step["start"] for step in steps) / span)
+            loop.append(float(other.stdout.readline()))
+            both.append(timed(tiles, two, Path(folder, f"two {number}")))
+        other.stdin.close()
+    return loop, alone, both, idle
 
 
-def compare(seconds, count):
-    """Print what ``throughput`` returned and return the part of the record that follows from it."""
-    for way, times in seconds.items():
-        rates = [count / each for each in times]
-        told = ", ".join(f"{rate:.2f}" for rate in rates)
-        print(f"{way:>10}: {statistics.median(rates):.2f} tiles/s, median of {told}")
-    ratios = [one / loop for one, loop in zip(seconds["1 worker"], seconds["loop"], strict=True)]
-    faster = [one / two for one, two in zip(seconds["1 worker"], seconds["2 workers"], strict=True)]
-    told = ", ".join(f"{ratio - 1:+.0%}" for ratio in ratios)
-    print(f"one worker takes {statistics.median(ratios) - 1:+.1%} beside the loop, median of {told}")
-    print(f"two workers are {statistics.median(faster):.2f} times as fast as one")
+def timed(tiles, client, out):
+    """Return the seconds that map_city takes."""
+    start = time.perf_counter()
+    map_city(tiles, "mini", THRESHOLDS, client, out)
+    return time.perf_counter() - start
+
+
+def compare(count, loop, alone, both, idle):
+    """Print what ``side_by_side`` returned and return the part of the record that follows from it."""
+    for way, times in {"loop": loop, "1 worker": alone, "2 workers": both}.items():
+        told = ", ".join(f"{count / each:.2f}" for each in times)
+        print(f"{way:>10}: {count / statistics.median(times):.2f} tiles/s, median of {told}")
+    ratios = [ours / its - 1 for ours, its in zip(alone, loop, strict=True)]
+    faster = statistics.median(ours / its for ours, its in zip(alone, both, strict=True))
+    told = ", ".join(f"{ratio:+.0%}" for ratio in ratios)
+    print(f"one worker beside the loop, at the same time: {statistics.median(ratios):+.1%} time, median of {told}")
+    print(
+        f"the worker idles between tiles for {statistics.median(idle):.1%} of the time; two are {faster:.2f} times as fast"
+    )
     return {
-        "overhead": round(statistics.median(ratios) - 1, 4),
-        "two_workers_speedup": round(statistics.median(faster), 3),
+        "overhead": round(statistics.median(ratios), 4),
+        "idle": round(statistics.median(idle), 4),
+        "two_workers_speedup": round(faster, 3),
     }
 
 
@@ -130,9 +153,18 @@ def driver(count):
         city = map_city(tiles, "mini", THRESHOLDS, client, Path(folder, "city"))
         cpu, seconds = time.process_time() - cpu, time.perf_counter() - start
         assert len(city.tiles) == count
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+        peak = peak_mb()
         joined = int(city.buildings()["tiles"].str.contains(" ").sum())
     print(json.dumps({"mb": round(peak, 1), "cpu": cpu / count, "tiles_per_s": count / seconds, "joined": joined}))
+
+
+def peak_mb():
+    """Return this process's largest resident memory so far."""
+    status = Path("/proc/self/status")
+    if not status.is_file():  # macOS, in bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 1024  # what getrusage says on Linux may be of the process that started this one
 
 
 def in_own_process(count):
@@ -178,18 +210,20 @@ def on_paper(asked, rest, driving, dollars):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiles", type=int, default=12, help="sample tiles of a run")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--gpu-seconds", type=float, help="a tile of the full network on a GPU; measured where there is one")
     parser.add_argument("--dollars", type=float, default=3, help="price of an hour of a GPU")
-    parser.add_argument("--driver", type=int, help=argparse.SUPPRESS)
+    for role in ("--driver", "--loop"):  # of the processes that this one starts
+        parser.add_argument(role, type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.driver:
-        driver(arguments.driver)
-        return
+    for role, count in ((driver, arguments.driver), (plain_loop, arguments.loop)):
+        if count:
+            role(count)
+            return
     torch.set_num_threads(1)
-    seconds = throughput(arguments.tiles, arguments.rounds)
+    measured = side_by_side(arguments.tiles, arguments.rounds)
     print(f"{arguments.rounds} rounds of {arguments.tiles} tiles of 650 px; load {load()} on {os.cpu_count()} cores")
-    record = compare(seconds, arguments.tiles)
+    record = compare(arguments.tiles, *measured)
     peaks = {count: in_own_process(count) for count in (100, 2000)}
     for count, peak in peaks.items():
         told = f"{1000 * peak['cpu']:.0f} ms of its core a tile; {peak['tiles_per_s']:.1f} tiles/s, {peak['joined']} joined"
