@@ -3,17 +3,19 @@
 Both are exact rearrangements; only rounding differs. Images are (N, C, H, W) with channels last in memory.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 
-WORKING_SET = 12 << 20  # bytes of intermediate values at a time: what stays in a cache
+WORKING_SET = 8 << 20  # bytes of intermediate values at a time for each thread: what stays in a cache
 FILTER = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-DIFFERENCES = torch.tensor([[1, 1, 1], [-1, 0, 0], [0, 0, 1]], dtype=torch.float32)
+DIFFERENCES = torch.tensor([[1.0, 1, 1], [-1, 0, 0], [0, 0, 1]])
 
 
 def winograd_weights(weight):
-    """Return (16, C, K) for ``winograd`` of a convolution's float32 (K, C, 3, 3) weight."""
+    """Return (16, C, K) for ``winograd`` of a convolution's (K, C, 3, 3) weight."""
     outer, inner, *_ = weight.shape
-    return torch.einsum("ia,kcab,jb->ijck", FILTER, weight, FILTER).reshape(16, inner, outer)
+    return torch.einsum("ia,kcab,jb->ijck", FILTER.to(weight), weight, FILTER.to(weight)).reshape(16, inner, outer)
 
 
 def winograd(parts, weights, bias):
@@ -24,19 +26,21 @@ def winograd(parts, weights, bias):
     x, inner, outer = framed(parts), *weights.shape[1:]
     images, height, width = x.shape[0], x.shape[1] - 2, x.shape[2] - 2
     result = x.new_empty(images, height // 2, 2, width // 2, 2, outer)
-    for image, out in zip(x, result, strict=True):
-        for top, rows in strips(height // 2, 8 * width * (inner + outer) * x.element_size()):
-            tall = x.new_empty(4, rows, width + 2, inner)
-            spread(image[2 * top : 2 * (top + rows) + 2], tall)
-            wide = x.new_empty(4, 4, rows, width // 2, inner)
-            spread(tall.permute(2, 0, 1, 3), wide.permute(1, 3, 0, 2, 4))
-            products = x.new_empty(4, 4, rows, width // 2, outer)
-            for pair, weight, product in zip(wide.view(16, -1, inner), weights, products.view(16, -1, outer), strict=True):
-                torch.mm(pair, weight, out=product)
-            products[1, 1] += bias  # it goes into each of the four pixels once
-            half = x.new_empty(2, 4, rows, width // 2, outer)
-            gather(products, half)
-            gather(half.transpose(0, 1), out[top : top + rows].permute(3, 1, 0, 2, 4))
+
+    def strip(image, top, rows):
+        tall = x.new_empty(4, rows, width + 2, inner)
+        spread(x[image, 2 * top : 2 * (top + rows) + 2], tall)
+        wide = x.new_empty(4, 4, rows, width // 2, inner)
+        spread(tall.permute(2, 0, 1, 3), wide.permute(1, 3, 0, 2, 4))
+        products = x.new_empty(4, 4, rows, width // 2, outer)
+        for pair, weight, product in zip(wide.view(16, -1, inner), weights, products.view(16, -1, outer), strict=True):
+            torch.mm(pair, weight, out=product)
+        products[1, 1] += bias  # it goes into each of the four pixels once
+        half = x.new_empty(2, 4, rows, width // 2, outer)
+        gather(products, half)
+        gather(half.transpose(0, 1), result[image, top : top + rows].permute(3, 1, 0, 2, 4))
+
+    in_strips(strip, images, height // 2, 8 * width * (inner + outer) * x.element_size())
     return result.view(images, height, width, outer).permute(0, 3, 1, 2)
 
 
@@ -59,9 +63,9 @@ def gather(products, out):
 
 
 def doubled_weights(weight):
-    """Return (9, C, K) for ``doubled`` of a convolution's float32 (K, C, 3, 3) weight."""
+    """Return (9, C, K) for ``doubled`` of a convolution's (K, C, 3, 3) weight."""
     outer, inner, *_ = weight.shape
-    return torch.einsum("ia,kcab,jb->ijck", DIFFERENCES, weight, DIFFERENCES).reshape(9, inner, outer)
+    return torch.einsum("ia,kcab,jb->ijck", DIFFERENCES.to(weight), weight, DIFFERENCES.to(weight)).reshape(9, inner, outer)
 
 
 def doubled(parts, weights, bias):
@@ -73,19 +77,21 @@ def doubled(parts, weights, bias):
     x, inner, outer = framed(parts), *weights.shape[1:]
     images, height, width = x.shape[0], x.shape[1] - 2, x.shape[2] - 2
     result = x.new_empty(images, height, 2, width, 2, outer)
-    for image, out in zip(x, result, strict=True):
-        for top, rows in strips(height, 2 * width * (2 * inner + 6 * outer) * x.element_size()):
-            strip = image[top : top + rows + 2]
-            down = strip[1:] - strip[:-1]  # (rows + 1, W + 2, C)
-            across = strip[1:-1, 1:] - strip[1:-1, :-1]  # (rows, W + 1, C)
-            both = down[:, 1:] - down[:, :-1]  # (rows + 1, W + 1, C)
-            centre = times(strip[1:-1], weights[0])[:, 1:-1] + bias
-            beside = [times(across, weights[1 + j])[:, j : j + width] for j in (0, 1)]
-            for i in (0, 1):
-                below = times(down[i : i + rows], weights[3 + 3 * i])[:, 1:-1] + centre
-                for j in (0, 1):
-                    pixels = torch.add(below, beside[j], out=out[top : top + rows, i, :, j])
-                    pixels += times(both[i : i + rows], weights[4 + 3 * i + j])[:, j : j + width]
+
+    def strip(image, top, rows):
+        pixels = x[image, top : top + rows + 2]
+        down = pixels[1:] - pixels[:-1]  # (rows + 1, W + 2, C)
+        across = pixels[1:-1, 1:] - pixels[1:-1, :-1]  # (rows, W + 1, C)
+        both = down[:, 1:] - down[:, :-1]  # (rows + 1, W + 1, C)
+        centre = times(pixels[1:-1], weights[0])[:, 1:-1] + bias
+        beside = [times(across, weights[1 + j])[:, j : j + width] for j in (0, 1)]
+        for i in (0, 1):
+            below = times(down[i : i + rows], weights[3 + 3 * i])[:, 1:-1] + centre
+            for j in (0, 1):
+                out = torch.add(below, beside[j], out=result[image, top : top + rows, i, :, j])
+                out += times(both[i : i + rows], weights[4 + 3 * i + j])[:, j : j + width]
+
+    in_strips(strip, images, height, 2 * width * (2 * inner + 6 * outer) * x.element_size())
     return result.view(images, 2 * height, 2 * width, outer).permute(0, 3, 1, 2)
 
 
@@ -104,9 +110,21 @@ def framed(parts):
     return frame
 
 
-def strips(rows, size):
-    """Yield (first, count) of even strips of rows, as few as fit into the working set at ``size`` bytes a row."""
-    count = -(-rows * size // WORKING_SET)
-    most = -(-rows // count)
-    for first in range(0, rows, most):
-        yield first, min(most, rows - first)
+def in_strips(work, images, rows, size):
+    """Call ``work`` with each image's number and strips of its rows, (first, count), that fit into the working set.
+
+    size : bytes that a row needs. Each of torch's threads takes the next strip as it comes free, so that they wait for each
+    other once a convolution rather than after every step of it.
+    """
+    threads = torch.get_num_threads()
+    most = max(1, min(WORKING_SET // size, -(-rows // threads)))
+    most = -(-rows // -(-rows // most))  # as many strips, but even ones
+    strips = [(image, top, min(most, rows - top)) for image in range(images) for top in range(0, rows, most)]
+
+    def alone(strip):
+        with torch.inference_mode():
+            work(*strip)
+
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        list(pool.map(alone, strips))
+    torch.set_num_threads(threads)  # of threads that start later, too

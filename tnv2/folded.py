@@ -95,7 +95,7 @@ class Convolution:
             scale, shift = affine(norm)
             weight, bias = weight * scale.view(-1, 1, 1, 1), bias * scale + shift
         self.doubles, self.multiply, self.padding = doubles, None, layer.padding
-        if is_worth_it(weight, 64 if doubles else 128):
+        if is_worth_it(weight, 64 if doubles else 256):
             self.multiply = doubled if doubles else winograd
             weight = (doubled_weights if doubles else winograd_weights)(weight)
         else:

@@ -131,7 +131,7 @@ def flooded(markers, region):
 def renumbered(labels, min_area):
     """Return ``labels`` without instances under ``min_area`` pixels, numbered 1..N in raster order of first pixels."""
     numbers = labels.copy()
-    compiled(renumber)(numbers.ravel(), np.bincount(numbers.ravel()), min_area)
+    compiled(renumber)(numbers.ravel(), min_area)
     return numbers
 
 
@@ -146,8 +146,11 @@ def compiled(function):
         return numba.njit(nogil=True)(function)
 
 
-def renumber(labels, areas, min_area):
-    """Number raveled ``labels`` of ``areas[label]`` pixels in place, in order of appearance; small ones become 0."""
+def renumber(labels, min_area):
+    """Number raveled ``labels`` in place, in order of appearance; those of fewer than ``min_area`` pixels become 0."""
+    areas = np.zeros(labels.max() + 1, np.int64)
+    for label in labels:
+        areas[label] += 1
     numbers = np.zeros(areas.size, np.int32)
     count = 0
     for i in range(labels.size):
