@@ -467,7 +467,10 @@ def test_odd_digits_in_names_do_not_end_the_search(tmp_path):
     assert len(find_tiles(tmp_path)) == 3
 
 
-@pytest.mark.parametrize("transform", [(1, 0, 0, 0, 0, 0), (1, 0, 0), (float("nan"), 0, 0, 0, 1, 0)])
+@pytest.mark.parametrize(
+    "transform",
+    [(1, 0, 0, 0, 0, 0), (1, 0, 0), (float("nan"), 0, 0, 0, 1, 0), (1, 0, 1e300, 0, 1, 0), (1e-300, 0, 0, 0, 1, 0)],
+)
 def test_georeference_checks_its_transform(transform):
     with pytest.raises(ValueError, match="transform is"):
         Georeference(transform)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-FAR = 1e12  # pixels from the tile; the far side of the Earth is nearer
+FAR = 1e12  # pixels, degrees or metres; the far side of the Earth is nearer
 CROSSINGS = 2**22  # of one footprint's walls with rows of pixels, some 200 MB at work
 COVERS = 16  # times that footprints may cover their tile; real ones hardly overlap
 
@@ -114,7 +114,8 @@ def wkt_rings(text):
     if not re.match(r"\s*(MULTI)?POLYGON\b", text, re.IGNORECASE):  # GEOS dies of collections that are nested deeply
         raise ValueError(f"{text[:60]!r} is no polygon")
     try:
-        parts = get_parts(from_wkt(text))
+        with np.errstate(over="ignore", invalid="ignore"):  # as_ring looks at what came
+            parts = get_parts(from_wkt(text))
     except ShapelyError as error:
         raise ValueError(f"{text[:60]!r} is no polygon") from error
     rings = [ring for part in parts for ring in (part.exterior, *part.interiors) if not ring.is_empty]
@@ -187,6 +188,6 @@ def ranges(first, last):
 def as_ring(positions):
     """Return an (N, 2) float array of positions, a third coordinate dropped."""
     ring = np.array([position[:2] for position in positions], float)
-    if ring.shape != (len(ring), 2) or not np.isfinite(ring).all():
-        raise ValueError("a ring has positions that are not pairs of finite numbers")
+    if ring.shape != (len(ring), 2) or not (np.abs(ring) <= FAR).all():
+        raise ValueError(f"a ring has positions that are not pairs of finite numbers up to {FAR:.0e}")
     return ring

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+MOST, LEAST = 1e12, 1e-24  # of a transform's numbers, and of a pixel's area in their units: no place on Earth needs more
+
 
 @dataclass(frozen=True)
 class Georeference:
@@ -21,10 +23,11 @@ class Georeference:
         if not isinstance(self.crs, str):
             raise ValueError(f'crs is {self.crs!r}; it must be text such as "EPSG:4326", or "" where it is unknown.')
         object.__setattr__(self, "transform", tuple(float(value) for value in self.transform))
-        if len(self.transform) != 6 or not np.isfinite(self.transform).all() or np.linalg.det(self.matrix[:2, :2]) == 0:
+        sane = len(self.transform) == 6 and (np.abs(self.transform) <= MOST).all()
+        if not sane or abs(np.linalg.det(self.matrix[:2, :2])) < LEAST:
             raise ValueError(
-                f"transform is {self.transform}; it must be six finite numbers (a, b, c, d, e, f) that do not squash the "
-                "tile to a line. For a north-up tile: (pixel width, 0, left, 0, -pixel height, top)."
+                f"transform is {self.transform}; it must be six finite numbers (a, b, c, d, e, f) up to {MOST:.0e} that do "
+                "not squash the tile to a line. For a north-up tile: (pixel width, 0, left, 0, -pixel height, top)."
             )
 
     @property

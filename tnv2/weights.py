@@ -221,8 +221,8 @@ def fitted(state, path):
     broken = [key for key in own if key in state and not torch.isfinite(state[key]).all()]
     if broken:
         raise ValueError(f"{path} has values that are not finite in {listed(broken)}. Train or fetch it again.")
-    model = TernausNetV2(**model.settings)
-    model.load_state_dict(state, strict=False)  # old files lack num_batches_tracked
+    counts = {key: torch.tensor(0) for key in own if key not in state}  # num_batches_tracked, which old files lack
+    model.to_empty(device="cpu").load_state_dict(state | counts)
     return model
 
 
