@@ -54,7 +54,7 @@ def copies(count):
 def plain_loop(count):
     """Do what map_city does without Dask, the same functions and files, once a line comes in; print the seconds a line."""
     with TemporaryDirectory() as folder:
-        for number, line in enumerate(["warm", *sys.stdin]):
+        for number, _line in enumerate(["warm", *sys.stdin]):
             tiles, order = copies(count), ordered(Path(folder, str(number)), "mini", "auto", THRESHOLDS, "EPSG:4326")
             start = time.perf_counter()
             outcomes = {tile.name: map_tile(tile, order) for tile in tiles}

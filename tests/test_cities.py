@@ -90,7 +90,7 @@ def assert_right(city, tiles, thresholds):
         tile = files.read()
         expected = predict(model, tile).rounded()
         found = city.probabilities(files.name)
-        assert np.abs(found.building - expected.building).max() < 0.02  # bfloat16 sums in another order with fewer threads
+        assert np.abs(found.building - expected.building).max() < 0.02  # fewer threads sum in another order
         frame = to_geodataframe(label_instances(found, thresholds), tile, found)
         instances = city.instances(files.name)
         assert shapely.equals(instances.geometry.values, frame.geometry.values).all()
@@ -107,7 +107,7 @@ def test_a_folder_becomes_maps_polygons_and_scores(client, folder, tmp_path):
         maps, georeference = read_image(city.folder / "maps" / f"{files.name}.tif", 2, "map")
         assert (maps.dtype, georeference) == (np.uint8, files.read().georeference)
     instances = geopandas.read_parquet(city.folder / "instances")
-    assert set(instances["tile"]) == set(city.tiles[:3]), "the last has no buildings"
+    assert set(instances["tile"]) == {name for name in city.tiles if len(city.instances(name))}
     assert len(instances) == sum(len(city.instances(name)) for name in city.tiles) > 5
     assert instances.crs == "EPSG:4326"
     row = evaluate(folder, load_model("mini", device="cpu"), LOW).loc["AOI_0_Synthetic"]
