@@ -60,7 +60,7 @@ class Raster:
             )
         self._apart = page.planarconfig == 2 and bands > 1
         self._piece = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
-        self._piece = tuple(min(piece, max(SIDE, size)) for piece, size in zip(self._piece, self.shape, strict=True))
+        self._piece = tuple(min(piece, size) for piece, size in zip(self._piece, self.shape, strict=True))
         size = np.prod(self._piece) * self.dtype.itemsize * (1 if self._apart else bands)
         if not page.is_contiguous and size > MOST:
             raise ValueError(
@@ -97,9 +97,9 @@ class Raster:
 
     def limits(self):
         """Return each band's least and greatest value over the whole file, two (bands,) arrays; one pass over the file."""
-        extremes = []
-        for first in range(0, self.shape[0], SIDE):
-            rows = self.rows(first, min(first + SIDE, self.shape[0]))
+        extremes, step = [], -(-SIDE // self._piece[0]) * self._piece[0]  # whole pieces
+        for first in range(0, self.shape[0], step):
+            rows = self.rows(first, min(first + step, self.shape[0]))
             extremes.append((rows.min(axis=(0, 1)), rows.max(axis=(0, 1))))
         lows, highs = zip(*extremes, strict=True)
         return np.min(lows, axis=0), np.max(highs, axis=0)
@@ -126,11 +126,12 @@ class Raster:
             for i in range(across)
         ]
         image = np.zeros((last - first, width, self.bands), self.dtype)
-        places = [self._page.dataoffsets[number] for number in numbers], [self._page.databytecounts[n] for n in numbers]
-        for (data, _), number in zip(self._file.filehandle.read_segments(*places, flat=True), numbers, strict=True):
+        page = self._page
+        stored = [page.dataoffsets[number] for number in numbers], [page.databytecounts[number] for number in numbers]
+        for data, number in self._file.filehandle.read_segments(*stored, indices=numbers, length=len(numbers)):
             if data is None:  # a piece without data is background
                 continue
-            piece, (plane, _, y, x, _), _ = self._page.decode(data, number, jpegtables=self._page.jpegtables)
+            piece, (plane, _, y, x, _), _ = page.decode(data, number, jpegtables=page.jpegtables)
             piece = piece[0, max(first - y, 0) : last - y, : width - x]
             y = max(y - first, 0)
             image[y : y + piece.shape[0], x : x + piece.shape[1], plane : plane + piece.shape[2]] = piece
