@@ -27,7 +27,7 @@ class Run:
     printed : what its own cells printed. complaints : what was printed to stderr, and checks that did not help.
     answers : what each exercise's check printed: [(before an answer, at a wrong one, at the solution), ...].
     seconds : the lesser of the wall clock's and the processors', since a busy machine stretches the first alone.
-    megabytes : peak resident memory of the kernel, and of its child processes added up.
+    megabytes : peak resident memory of the kernel, and what its child processes add to it.
     """
 
     printed: str
@@ -136,7 +136,8 @@ def cost(pid):
             for process in [kernel, *kernel.children(recursive=True)]:
                 try:
                     times = process.cpu_times()
-                    spent[process.pid] = times.user + times.system, max(peak(process), spent.get(process.pid, (0, 0))[1])
+                    memory = peak(process) if process.pid == pid else share(process)
+                    spent[process.pid] = times.user + times.system, max(memory, spent.get(process.pid, (0, 0))[1])
                 except (psutil.Error, OSError):  # it has just ended
                     pass
             if last:
@@ -150,6 +151,17 @@ def cost(pid):
     finally:
         done.set()
         thread.join()
+
+
+def share(process):
+    """Return a process's present memory in MB, pages that several processes share counted in parts, as PSS does.
+
+    Workers that a kernel starts map the same libraries; added up by resident memory, these would count several times.
+    """
+    rollup = Path("/proc", str(process.pid), "smaps_rollup")
+    if rollup.is_file():
+        return int(re.search(r"^Pss:\s+(\d+) kB", rollup.read_text() + "\nPss: 0 kB", re.MULTILINE)[1]) / 1e3
+    return process.memory_info().rss / 1e6
 
 
 def peak(process):

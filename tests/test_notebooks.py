@@ -22,7 +22,7 @@ def test_runs_within_its_budget_and_checks_answers(path, tmp_path, monkeypatch):
     print(f"{path.stem}: {lesson.seconds:.0f} s, {lesson.megabytes:.0f} MB")
     assert lesson.complaints == []
     assert lesson.seconds < SECONDS
-    assert lesson.megabytes < MEGABYTES
+    assert lesson.megabytes < (2000 if "LocalCluster" in path.read_text() else MEGABYTES)  # two workers beside the kernel
 
 
 def test_first_notebook_runs_on_real_tiles(shared, tmp_path, monkeypatch):
