@@ -56,7 +56,7 @@ WHOLE = Recipe(Thresholds(), "mine", {}, "mini", "ab12", "auto", {"tnv2": "0.1.0
         {"tile": 3},
         {"weights": ["mini"]},
         {"precision": {}},
-        {"files": {"mul": "b.tif", "rgb": "a.tif", "footprints": None}},
+        {"files": {"mul": "b.tif", "rgb": "a.tif"}},
         {"files": {"rgb": None, "mul": None, "footprints": None}},
         {"files": {"rgb": "a.tif", "mul": {}, "footprints": None}},
         {"files": ["a.tif"]},

@@ -1,6 +1,7 @@
 """Tiles: every layout and format is found and read; what cannot be a tile is refused with the reason and the remedy."""
 
 import json
+import struct
 import time
 from pathlib import Path
 
@@ -348,6 +349,23 @@ def test_bands_on_pages_of_their_own_are_read_and_other_pages_left_out(tmp_path)
         file.write(RGB, photometric="rgb")
         file.write(RGB[::2, ::2], photometric="rgb", subfiletype=1)  # an overview
     np.testing.assert_array_equal(read_tile(tmp_path / "b.tif").rgb, RGB)
+
+
+def test_pages_that_lead_in_a_circle_come_to_an_end(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(RGB[..., 0], metadata=None)
+        file.write(RGB[::2, ::2, 0], metadata=None)
+    with tifffile.TiffFile(path) as file:
+        last = file.pages[1].offset
+    content = bytearray(path.read_bytes())
+    (count,) = struct.unpack_from("<H", content, last)
+    struct.pack_into("<I", content, last + 2 + 12 * count, last)  # after the last page comes the last page
+    path.write_bytes(content)
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=r"a\.tif has shape"):
+        read_tile(path)
+    assert time.perf_counter() - start < 2
 
 
 def test_native_mul_that_would_grow_to_gigabytes_is_refused(tmp_path):

@@ -34,11 +34,11 @@ class Recipe:
     versions: dict
 
     def __post_init__(self):
-        paths = tuple(self.files.values())
-        texts = (self.tile, self.weights, self.sha256, self.precision, *self.versions, *self.versions.values(), *paths[:1])
+        texts = (self.tile, self.weights, self.sha256, self.precision, *self.versions, *self.versions.values())
         if not isinstance(self.thresholds, Thresholds) or not all(isinstance(text, str) for text in texts):
-            raise ValueError("a recipe has Thresholds, and text for names, versions and the path of the RGB file")
-        if self.files and (tuple(self.files) != FILES or not all(isinstance(path, str | None) for path in paths)):
+            raise ValueError("a recipe has Thresholds, and text for names and versions")
+        paths = self.files.get("rgb") and all(isinstance(path, str | None) for path in self.files.values())
+        if self.files and not (paths and set(self.files) == set(FILES)):
             raise ValueError(f"its files are {str(self.files)[:200]}; they must be {{}} or the paths of {', '.join(FILES)}")
         if not "".join([self.sha256, *self.versions, *self.versions.values()]).isprintable():
             raise ValueError("its sha256 and versions must be on one line")
@@ -57,7 +57,7 @@ class Recipe:
         )
 
     def __str__(self):
-        paths = ", ".join(repr(path) for path in self.files.values())
+        paths = ", ".join(repr(self.files.get(name)) for name in FILES)
         tile = (
             f"tnv2.read_tile({paths})" if self.files else f"...  # {self.tile!r} was not read from files: put the Tile here"
         )

@@ -8,6 +8,7 @@ from .georeference import read_georeference
 
 LARGEST = 1 << 28  # bytes of an image in memory: 8 bands of 4096 x 4096 px in 16 bits, 9400 x 9400 px of 8-bit RGB
 LONGEST = 32_766  # pixels of a side; OpenCV counts in 16 bits
+PAGES = 64  # that are looked at for an image with a page a band: its bands, overviews and masks
 
 # TIFF's numbers of what unpacks to the declared size and no further. Pictures in the file's pieces, such as JPEG, declare
 # sizes of their own: some hundred bytes of them can take gigabytes and minutes.
@@ -30,8 +31,8 @@ def decoded(path, bands):
         page = file.pages[0]
         pages = [page]
         if page.samplesperpixel == 1 < bands:
-            alike = (other for other in file.pages if (other.shape, other.dtype) == (page.shape, page.dtype))
-            pages = list(islice(alike, bands + 1))
+            some = islice(file.pages, PAGES)  # of a chain that may lead in a circle
+            pages = [other for other in some if (other.shape, other.dtype) == (page.shape, page.dtype)]
         for other in pages:
             check_codec(other)
             check_size(other, len(pages))
