@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,7 +55,7 @@ def copies(count):
 def plain_loop(count):
     """Do what map_city does without Dask, the same functions and files, once a line comes in; print the seconds a line."""
     with TemporaryDirectory() as folder:
-        for number, _line in enumerate(["warm", *sys.stdin]):
+        for number, _ in enumerate(chain(["warm"], iter(sys.stdin.readline, ""))):
             tiles, order = copies(count), ordered(Path(folder, str(number)), "mini", "auto", THRESHOLDS, "EPSG:4326")
             start = time.perf_counter()
             outcomes = {tile.name: map_tile(tile, order) for tile in tiles}
@@ -105,9 +106,7 @@ def compare(count, loop, alone, both, idle):
     faster = statistics.median(ours / its for ours, its in zip(alone, both, strict=True))
     told = ", ".join(f"{ratio:+.0%}" for ratio in ratios)
     print(f"one worker beside the loop, at the same time: {statistics.median(ratios):+.1%} time, median of {told}")
-    print(
-        f"the worker idles between tiles for {statistics.median(idle):.1%} of the time; two are {faster:.2f} times as fast"
-    )
+    print(f"the worker idles {statistics.median(idle):.1%} of the time; two are {faster:.2f} times as fast")
     return {
         "overhead": round(statistics.median(ratios), 4),
         "idle": round(statistics.median(idle), 4),
