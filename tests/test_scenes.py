@@ -138,5 +138,5 @@ def test_a_scene_is_cut_as_spacenet_cuts_a_city(tmp_path):
         piece.save(tmp_path)
     read = [files.read() for files in find_tiles(tmp_path)]
     assert [tile.truth.max() for tile in read] == [piece.tile.truth.max() for piece in pieces]
-    with pytest.raises(ValueError, match="size is 202; it is a multiple of 4, up to the scene's 200 px"):
+    with pytest.raises(ValueError, match="size is 202; it must be a multiple of 4, up to the scene's 200 px"):
         scene.cut(202)

@@ -474,8 +474,6 @@ def test_tiles_check_their_arrays(arguments, message):
 @pytest.mark.parametrize("name", ["../up", "/etc/tile", "a/b", "..", ".", "nul\0", 7])
 def test_names_that_lead_out_of_a_folder_are_refused(name):
     with pytest.raises(ValueError, match=r'name is .* it has no "/" and is no folder\. Pass'):
-        Tile(RGB, name=name)
-    with pytest.raises(ValueError, match="name is"):
         TileFiles(name, Path("a.tif"))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .districts import STYLES, District
 from .exports import write_geotiff
+from .files import checked_name
 from .footprints import rasterise
 from .georeference import Georeference
 from .sensor import NATIVE, photograph
@@ -30,7 +31,7 @@ class Scene:
 
     def save(self, folder):
         """Write RGB-PanSharpen, MUL-PanSharpen, MUL and footprints under ``folder``, named and laid out as SpaceNet 2's."""
-        folder, name, where = Path(folder), self.tile.name, self.tile.georeference
+        folder, name, where = Path(folder), checked_name(self.tile.name), self.tile.georeference
         a, _, c, _, e, f = where.transform
         coarse = Georeference((NATIVE * a, 0, c, 0, NATIVE * e, f), where.crs)
         products = {

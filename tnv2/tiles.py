@@ -57,7 +57,7 @@ class Tile:
     truth : (H, W) int32 instance labels, 0 where no building is; None without footprints.
     files : the TileFiles it was read from; None for a tile made of arrays.
 
-    Raises ValueError for wrong shapes or dtypes, for values that are not finite, and for a name that is a path.
+    Raises ValueError for wrong shapes or dtypes, and for values that are not finite.
     """
 
     rgb: np.ndarray
@@ -68,7 +68,6 @@ class Tile:
     files: TileFiles | None = None
 
     def __post_init__(self):
-        checked_name(self.name)
         checked_image("rgb", self.rgb, 3)
         if self.mul is not None:
             checked_image("mul", self.mul, 8)
