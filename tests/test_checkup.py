@@ -179,4 +179,5 @@ def test_a_kernel_that_belongs_to_another_environment_than_jupyterlab(tmp_path, 
     assert status == 1
     assert f"of another environment: {environment}" in told["JupyterLab"][1]
     assert f"{environment} -m pip install --force-reinstall --no-deps anywidget==" in told["widgets"][1]
-    assert told["Python"][1].endswith(sys.executable)
+    assert told["Python"][1].endswith("/" + Path(sys.executable).name)
+    assert environment not in told["Python"][1]
