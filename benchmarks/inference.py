@@ -132,11 +132,12 @@ def on_cpu(tile, rounds):
     figures, differences = {}, []
     for title, model in (("full, CPU", TernausNetV2().eval()), ("mini, CPU", load_model("mini", device="cpu"))):
         model = model.to(memory_format=torch.contiguous_format)
-        ours = deepcopy(model).to(memory_format=torch.channels_last)
+        # a copy each: a model is folded for one precision at a time
+        auto, single = (deepcopy(model).to(memory_format=torch.channels_last) for _ in range(2))
         ways = {
             "published": lambda model=model: published(model, tile),
-            "kit, auto": lambda ours=ours: kit(ours, tile),
-            "kit, float32": lambda ours=ours: kit(ours, tile, "float32"),
+            "kit, auto": lambda auto=auto: kit(auto, tile),
+            "kit, float32": lambda single=single: kit(single, tile, "float32"),
         }
         found = raced(ways, rounds if title.startswith("full") else 3 * rounds, "cpu")
         report(title, found, gflop(model, tile))

@@ -11,6 +11,7 @@ import yaml
 from lab import ROOT
 
 FLOORS = [
+    {"compiled", "transforms"},
     {"convolutions", "downloads", "files", "footprints", "georeference", "instances", "labextensions", "network"}
     | {"outlines", "pictures", "reflectance", "scoring", "seams", "sensor", "views", "windows"},
     {"canvas", "findings", "folded", "handouts", "recipes", "search", "tiffs", "vectors", "weights"},

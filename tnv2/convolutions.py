@@ -1,130 +1,148 @@
 """Convolutions: 3x3 ones as matrix products with fewer multiplications, for prediction on a CPU.
 
-Both are exact rearrangements; only rounding differs. Images are (N, C, H, W) with channels last in memory.
+Both are exact rearrangements; only rounding differs. Images are (N, C, H, W) with channels last in memory, weights
+matrices, biases float32 (float64 for an image of float64); negative values of a result are multiplied by a slope.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
+import numpy as np
 import torch
 
-WORKING_SET = 8 << 20  # bytes of intermediate values at a time for each thread: what stays in a cache
+from .compiled import compiled
+
+WORKING_SET = 16 << 20  # bytes of intermediate values at a time for each thread: what stays in a cache
 FILTER = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 DIFFERENCES = torch.tensor([[1.0, 1, 1], [-1, 0, 0], [0, 0, 1]])
 
 
 def winograd_weights(weight):
-    """Return (16, C, K) for ``winograd`` of a convolution's (K, C, 3, 3) weight."""
-    outer, inner, *_ = weight.shape
-    return torch.einsum("ia,kcab,jb->ijck", FILTER.to(weight), weight, FILTER.to(weight)).reshape(16, inner, outer)
+    """Return the 16 matrices, (16, C, K), for ``winograd`` of a convolution's (K, C, 3, 3) weight."""
+    return torch.einsum("ia,kcab,jb->ijck", FILTER.to(weight), weight, FILTER.to(weight)).flatten(0, 1)
 
 
-def winograd(parts, weights, bias):
+def winograd(strips, parts, weights, bias, slope=1.0, before=None, shortcut=None):
     """Return ``conv2d(cat(parts), weight, bias, padding=1)``, for even H and W: 16 products where the plain sum has 36.
+
+    before : what to do with each pixel first. shortcut : an image (N, K, H, W) to add, which is overwritten by the result.
 
     F(2x2, 3x3) of Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
     """
-    x, inner, outer = framed(parts), *weights.shape[1:]
-    images, height, width = x.shape[0], x.shape[1] - 2, x.shape[2] - 2
-    result = x.new_empty(images, height // 2, 2, width // 2, 2, outer)
+    from .transforms import gather, spread
 
-    def strip(image, top, rows):
-        tall = x.new_empty(4, rows, width + 2, inner)
-        spread(x[image, 2 * top : 2 * (top + rows) + 2], tall)
-        wide = x.new_empty(4, 4, rows, width // 2, inner)
-        spread(tall.permute(2, 0, 1, 3), wide.permute(1, 3, 0, 2, 4))
-        products = x.new_empty(4, 4, rows, width // 2, outer)
-        for pair, weight, product in zip(wide.view(16, -1, inner), weights, products.view(16, -1, outer), strict=True):
-            torch.mm(pair, weight, out=product)
-        products[1, 1] += bias  # it goes into each of the four pixels once
-        half = x.new_empty(2, 4, rows, width // 2, outer)
-        gather(products, half)
-        gather(half.transpose(0, 1), result[image, top : top + rows].permute(3, 1, 0, 2, 4))
+    x = channels_last(parts[0] if len(parts) == 1 else torch.cat(parts, 1))
+    (images, height, width, inner), outer = x.shape, len(bias)
+    result = x.new_empty(images, height, width, outer) if shortcut is None else channels_last(shortcut)
+    zeros, bias = np.zeros_like(array(x[0, 0, 0])), bias.numpy()
 
-    in_strips(strip, images, height // 2, 8 * width * (inner + outer) * x.element_size())
-    return result.view(images, height, width, outer).permute(0, 3, 1, 2)
+    def strip(scratch, image, top, rows):
+        first, shape = max(2 * top - 1, 0), (4, 4, rows, width // 2)
+        factors, products = scratch.take("factors", (*shape, inner), x), scratch.take("products", (*shape, outer), x)
+        seen = x[image, first : 2 * (top + rows) + 1]  # with the rows next to them
+        if before:
+            seen = channels_last(before(seen.permute(2, 0, 1)[None]))[0]
+        compiled(spread)(array(seen), 2 * top - first, zeros, np.empty((4, 4, inner), bias.dtype), array(factors))
+        torch.bmm(factors.view(16, -1, inner), weights, out=products.view(16, -1, outer))
+        place = result[image, 2 * top : 2 * (top + rows)].view(rows, 2, width // 2, 2, outer)
+        out = place if shortcut is None else scratch.take("out", place.shape, x)
+        compiled(gather)(array(products), bias, bias.dtype.type(slope), np.empty((4, 2, outer), bias.dtype), array(out))
+        if shortcut is not None:
+            place += out
 
-
-def spread(x, out):
-    """Write what ``winograd`` multiplies, four sums of two neighbours in ``x`` (2 n + 2, ...), to ``out`` (4, n, ...)."""
-    end = len(x) - 2
-    first, second, third, fourth = (x[i : i + end : 2] for i in range(4))
-    torch.sub(first, third, out=out[0])
-    torch.add(second, third, out=out[1])
-    torch.sub(third, second, out=out[2])
-    torch.sub(second, fourth, out=out[3])
-
-
-def gather(products, out):
-    """Write the two pixels that four products (4, ...) make to ``out`` (2, ...)."""
-    torch.add(products[0], products[1], out=out[0])
-    out[0] += products[2]
-    torch.sub(products[1], products[2], out=out[1])
-    out[1] -= products[3]
+    strips.each(strip, images, height // 2, 8 * width * (inner + outer) * x.element_size())
+    return result.permute(0, 3, 1, 2)
 
 
 def doubled_weights(weight):
-    """Return (9, C, K) for ``doubled`` of a convolution's (K, C, 3, 3) weight."""
-    outer, inner, *_ = weight.shape
-    return torch.einsum("ia,kcab,jb->ijck", DIFFERENCES.to(weight), weight, DIFFERENCES.to(weight)).reshape(9, inner, outer)
+    """Return the matrices (C, K), (C, 2 K), (C, 2 K) and (C, 4 K) for ``doubled`` of a convolution's (K, C, 3, 3) weight."""
+    both = torch.einsum("ia,kcab,jb->ijck", DIFFERENCES.to(weight), weight, DIFFERENCES.to(weight))
+    return [torch.cat(list(each.flatten(0, 1)), 1) for each in (both[:1, :1], both[:1, 1:], both[1:, :1], both[1:, 1:])]
 
 
-def doubled(parts, weights, bias):
+def doubled(strips, parts, weights, bias, slope=1.0):
     """Return ``conv2d(upsample(cat(parts)), weight, bias, padding=1)``, (N, K, 2 H, 2 W); upsampling repeats each pixel.
 
     9 products where the plain sum has 36: along an axis, the repeated pixel x[i] becomes (w0 + w1 + w2) x[i] minus
     w0 (x[i] - x[i - 1]) and (w0 + w1 + w2) x[i] plus w2 (x[i + 1] - x[i]).
     """
-    x, inner, outer = framed(parts), *weights.shape[1:]
-    images, height, width = x.shape[0], x.shape[1] - 2, x.shape[2] - 2
-    result = x.new_empty(images, height, 2, width, 2, outer)
+    from .transforms import stairs, steps
 
-    def strip(image, top, rows):
-        pixels = x[image, top : top + rows + 2]
-        down = pixels[1:] - pixels[:-1]  # (rows + 1, W + 2, C)
-        across = pixels[1:-1, 1:] - pixels[1:-1, :-1]  # (rows, W + 1, C)
-        both = down[:, 1:] - down[:, :-1]  # (rows + 1, W + 1, C)
-        centre = times(pixels[1:-1], weights[0])[:, 1:-1] + bias
-        beside = [times(across, weights[1 + j])[:, j : j + width] for j in (0, 1)]
-        for i in (0, 1):
-            below = times(down[i : i + rows], weights[3 + 3 * i])[:, 1:-1] + centre
-            for j in (0, 1):
-                out = torch.add(below, beside[j], out=result[image, top : top + rows, i, :, j])
-                out += times(both[i : i + rows], weights[4 + 3 * i + j])[:, j : j + width]
+    parts = [channels_last(part) for part in parts]
+    like, (images, height, width, _) = parts[0], parts[0].shape
+    inner, outer = sum(part.shape[3] for part in parts), len(bias)
+    result = like.new_empty(images, height, 2, width, 2, outer)
+    bias = bias.numpy()
 
-    in_strips(strip, images, height, 2 * width * (2 * inner + 6 * outer) * x.element_size())
+    def strip(scratch, image, top, rows):
+        shape = rows + 1, width + 1
+        factors = scratch.take("factors", (4, *shape, inner), like)
+        products = [scratch.take(i, (*shape, weight.shape[1]), like) for i, weight in enumerate(weights)]
+        channel = 0
+        for part in parts:
+            zeros = np.zeros_like(array(part[0, 0, 0]))
+            compiled(steps)(array(part[image]), top, channel, zeros, array(factors))
+            channel += part.shape[3]
+        for factor, weight, product in zip(factors, weights, products, strict=True):
+            torch.mm(factor.flatten(0, 1), weight, out=product.flatten(0, 1))
+        out = array(result[image, top : top + rows])
+        compiled(stairs)(*map(array, products), bias, bias.dtype.type(slope), out)
+
+    strips.each(strip, images, height, (width + 1) * (4 * inner + 9 * outer) * like.element_size())
     return result.view(images, 2 * height, 2 * width, outer).permute(0, 3, 1, 2)
 
 
-def times(x, weight):
-    """Return (h, w, K), the product of each pixel of ``x`` (h, w, C) and a (C, K) weight."""
-    return torch.mm(x.reshape(-1, x.shape[2]), weight).view(*x.shape[:2], -1)
+def channels_last(x):
+    """Return an image (N, C, H, W) as contiguous (N, H, W, C)."""
+    return x.permute(0, 2, 3, 1).contiguous()
 
 
-def framed(parts):
-    """Return (N, H + 2, W + 2, C): the (N, C1, H, W), (N, C2, H, W), ... as one image in a frame of zeros."""
-    images, _, height, width = parts[0].shape
-    frame = parts[0].new_empty(images, height + 2, width + 2, sum(part.shape[1] for part in parts))
-    frame[:, :: height + 1] = frame[:, :, :: width + 1] = 0
-    for part, place in zip(parts, frame[:, 1:-1, 1:-1].split([part.shape[1] for part in parts], 3), strict=True):
-        place.copy_(part.permute(0, 2, 3, 1))
-    return frame
+def array(x):
+    """Return a tensor as an array, one of bfloat16 as its 16 bits."""
+    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
 
 
-def in_strips(work, images, rows, size):
-    """Call ``work`` with each image's number and strips of its rows, (first, count), that fit into the working set.
+class Strips:
+    """Threads that convolve strips of images, as many as torch has; a context, after which torch's are as before."""
 
-    size : bytes that a row needs. Each of torch's threads takes the next strip as it comes free, so that they wait for each
-    other once a convolution rather than after every step of it.
-    """
-    threads = torch.get_num_threads()
-    most = max(1, min(WORKING_SET // size, -(-rows // threads)))
-    most = -(-rows // -(-rows // most))  # as many strips, but even ones
-    strips = [(image, top, min(most, rows - top)) for image in range(images) for top in range(0, rows, most)]
+    def __enter__(self):
+        self.threads = torch.get_num_threads()
+        self.pool = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
+        self.free = SimpleQueue()
+        for _ in range(self.threads):
+            self.free.put(Scratch())
+        return self
 
-    def alone(strip):
-        with torch.inference_mode():
-            work(*strip)
+    def __exit__(self, *error):
+        self.pool.shutdown()
+        torch.set_num_threads(self.threads)  # of threads that start later, too
 
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        list(pool.map(alone, strips))
-    torch.set_num_threads(threads)  # of threads that start later, too
+    def each(self, work, images, rows, size):
+        """Call ``work`` with a Scratch, an image's number, and a strip's first row and count, for all strips of all images.
+
+        size : bytes that a row needs; strips are chosen such that theirs fit into the working set. A thread takes the next
+        one as it comes free, so that threads wait for each other once a convolution rather than after every step of it.
+        """
+        most = max(1, WORKING_SET // size)
+        count = min(rows, -(-rows // most // self.threads) * self.threads)  # as many for each thread
+        ends = [rows * (i + 1) // count for i in range(count)]
+
+        def alone(strip):
+            scratch = self.free.get()
+            with torch.inference_mode():
+                work(scratch, *strip)
+            self.free.put(scratch)
+
+        strips = [(image, top, end - top) for image in range(images) for top, end in zip([0, *ends], ends, strict=False)]
+        list(self.pool.map(alone, strips))
+
+
+class Scratch(dict):
+    """Memory that is used again and again, as fresh memory is slow at first: tensors of bytes by name."""
+
+    def take(self, name, shape, like):
+        """Return a tensor of a shape and of the type of ``like``, with anything in it, until the name is taken again."""
+        size = int(np.prod(shape)) * like.element_size()
+        if name not in self or len(self[name]) < size:
+            self[name] = torch.empty(size, dtype=torch.uint8)
+        return self[name][:size].view(like.dtype).view(shape)

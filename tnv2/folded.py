@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch.nn import functional as F
 
-from .convolutions import doubled, doubled_weights, winograd, winograd_weights
+from .convolutions import Strips, doubled, doubled_weights, winograd, winograd_weights
 from .network import ABN, STAGES
 
 READY = WeakKeyDictionary()  # network: (what its tensors were, Folded)
@@ -52,22 +52,26 @@ class Folded:
         self.first = Convolution(model.conv1.conv1, dtype)
         self.stages = [[Block(block, dtype) for block in getattr(model, stage)] for stage in STAGES]
         decoders = (getattr(model, name).block for name in ("center", "dec5", "dec4", "dec3", "dec2"))
-        self.decoders = [(Convolution(a.conv, dtype, doubles=True), Convolution(b.conv, dtype)) for _, a, b in decoders]
-        self.last, self.final = Convolution(model.dec1.conv, dtype), Convolution(model.final, dtype)
+        self.decoders = [
+            (Convolution(a.conv, dtype, slope=0.0, doubles=True), Convolution(b.conv, dtype, slope=0.0))
+            for _, a, b in decoders
+        ]
+        self.last, self.final = Convolution(model.dec1.conv, dtype, slope=0.0), Convolution(model.final, dtype)
 
     def __call__(self, x):
         """Return logits (N, num_classes, H, W) float32 of (N, num_input_channels, H, W), multiples of 32 px a side."""
-        x = self.first(x.to(self.dtype, memory_format=torch.channels_last))
-        skips = [x]
-        for stage in self.stages:
-            x = F.max_pool2d(x, 2)
-            for block in stage:
-                x = block(x)
-            skips.append(x)
-        parts = [F.max_pool2d(x, 2)]
-        for first, second in self.decoders:
-            parts = [second(first(*parts).relu_()).relu_(), skips.pop()]
-        return self.final(self.last(*parts).relu_()).float()
+        with Strips() as strips:
+            x = self.first(strips, x.to(self.dtype, memory_format=torch.channels_last))
+            skips = [x]
+            for stage in self.stages:
+                x = F.max_pool2d(x, 2)
+                for block in stage:
+                    x = block(strips, x)
+                skips.append(x)
+            parts = [F.max_pool2d(x, 2)]
+            for first, second in self.decoders:
+                parts = [second(strips, first(strips, *parts)), skips.pop()]
+            return self.final(strips, self.last(strips, *parts)).float()
 
 
 class Block:
@@ -75,39 +79,52 @@ class Block:
 
     def __init__(self, block, dtype):
         self.norm = block.bn1  # in float32: it costs little
-        self.first = Convolution(block.convs.conv1, dtype, norm=block.convs.bn2)
+        self.first = Convolution(block.convs.conv1, dtype, slope=0.01, norm=block.convs.bn2)
         self.second = Convolution(block.convs.conv2, dtype)
         self.projection = block.proj_conv and Convolution(block.proj_conv, dtype)
 
-    def __call__(self, x):
+    def __call__(self, strips, x):
+        """Return what becomes of ``x``, which may be overwritten."""
+        if self.projection is None:
+            return self.second(strips, self.first(strips, x, before=self.norm), shortcut=x)
         active = self.norm(x)
-        shortcut = self.projection(active) if self.projection else x
-        return self.second(F.leaky_relu_(self.first(active), 0.01)).add_(shortcut)
+        return self.second(strips, self.first(strips, active), shortcut=self.projection(strips, active))
 
 
 class Convolution:
-    """A 1x1 or 3x3 convolution of the same size in one dtype, with a norm after it folded in, or an upsampling before it."""
+    """A 1x1 or 3x3 convolution of the same size in one dtype and a leaky ReLU, 1 for none.
 
-    def __init__(self, layer, dtype, norm=None, doubles=False):
-        weight = layer.weight.float()
-        bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.float()
+    It may have a norm folded in, whose place is between the two, or an upsampling before it.
+    """
+
+    def __init__(self, layer, dtype, slope=1.0, norm=None, doubles=False):
+        weight = layer.weight.detach().float()
+        bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().float()
         if norm is not None:
             scale, shift = affine(norm)
             weight, bias = weight * scale.view(-1, 1, 1, 1), bias * scale + shift
-        self.doubles, self.multiply, self.padding = doubles, None, layer.padding
-        if is_worth_it(weight, 64 if doubles else 256):
-            self.multiply = doubled if doubles else winograd
-            weight = (doubled_weights if doubles else winograd_weights)(weight)
+        self.slope, self.doubles, self.multiply, self.padding = slope, doubles, None, layer.padding
+        if doubles and is_worth_it(weight, 64):
+            self.multiply, self.bias = doubled, bias
+            self.weight = [matrix.to(dtype) for matrix in doubled_weights(weight)]
+        elif not doubles and is_worth_it(weight, 128):
+            self.multiply, self.weight, self.bias = winograd, winograd_weights(weight).to(dtype), bias
         else:
-            weight = weight.contiguous(memory_format=torch.channels_last)
-        self.weight, self.bias = weight.to(dtype), bias.to(dtype)
+            self.weight, self.bias = weight.to(dtype, memory_format=torch.channels_last), bias.to(dtype)
 
-    def __call__(self, *parts):
+    def __call__(self, strips, *parts, **steps):
+        """Return what becomes of the images (N, C1, H, W), (N, C2, H, W), ... as one; ``steps`` as ``winograd`` has them."""
         if self.multiply:
-            return self.multiply(parts, self.weight, self.bias)
+            return self.multiply(strips, parts, self.weight, self.bias, self.slope, **steps)
+        return self.plain(parts, **steps)
+
+    def plain(self, parts, before=None, shortcut=None):
+        """The same by ``conv2d``."""
         x = torch.cat(parts, 1) if parts[1:] else parts[0]
         x = F.interpolate(x, scale_factor=2) if self.doubles else x
-        return F.conv2d(x, self.weight, self.bias, padding=self.padding)
+        x = F.conv2d(before(x) if before else x, self.weight, self.bias, padding=self.padding)
+        x = x if self.slope == 1 else F.leaky_relu_(x, self.slope)
+        return x if shortcut is None else shortcut.add_(x)
 
 
 def affine(norm):

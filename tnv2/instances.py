@@ -6,9 +6,10 @@ flood. ``tnv2/tuner/engine.js`` follows the same rule in the browser, pixel for 
 """
 
 from dataclasses import dataclass, fields, replace
-from functools import cache
 
 import numpy as np
+
+from .compiled import compiled
 
 
 @dataclass(frozen=True)
@@ -133,17 +134,6 @@ def renumbered(labels, min_area):
     numbers = labels.copy()
     compiled(renumber)(numbers.ravel(), min_area)
     return numbers
-
-
-@cache
-def compiled(function):
-    """Return a function compiled by numba: about a second on its very first use, then kept beside this file if it can be."""
-    import numba
-
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder to keep it in
-        return numba.njit(nogil=True)(function)
 
 
 def renumber(labels, min_area):
