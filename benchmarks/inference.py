@@ -178,6 +178,41 @@ def on_gpu(tile, rounds):
     return figures, [abs(found["kit, one by one"][1] - maps).max(), max(abs(batch - maps).max() - 1 / 510, 0)]
 
 
+def in_place(device, rounds, **settings):
+    """Measure training steps with ABN and with the inplace-abn package's norm, where it is, and return the figures.
+
+    A step is forward and backward through the whole network in float32, on two crops of 256 px; the norms' kernels are what
+    differs. Differences are relative to the largest value.
+    """
+    figures = {"inplace_memory_share": None, "inplace_speedup": None, "inplace_difference": None}
+    try:
+        from inplace_abn import InPlaceABN
+    except ImportError:
+        print("inplace-abn is not installed: its kernels are not measured")
+        return figures
+    torch.manual_seed(0)
+    ours, x = TernausNetV2(**settings).to(device).train(), torch.randn(2, 11, 256, 256, device=device)
+    theirs = TernausNetV2(norm_act=InPlaceABN, **settings).to(device).train()
+    theirs.load_state_dict(ours.state_dict())
+
+    def step(model):
+        model.zero_grad()
+        logits = model(x)
+        logits.square().mean().backward()
+        return [tensor.detach().cpu() for tensor in (logits, model.conv1.conv1.weight.grad)]  # the last gradient of all
+
+    found = raced({"ABN": lambda: step(ours), "InPlaceABN": lambda: step(theirs)}, rounds, device)
+    report(f"train, {device}", found, 0)
+    (seconds, values, memory), (their_seconds, their_values, their_memory) = found.values()
+    return {
+        "inplace_memory_share": memory and their_memory / memory,
+        "inplace_speedup": speedup(seconds, their_seconds),
+        "inplace_difference": max(
+            (abs(a - b).max() / abs(a).max()).item() for a, b in zip(values, their_values, strict=True)
+        ),
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
@@ -189,7 +224,8 @@ def main():
     print(f"{'':12}{'':24}{'s a tile':>10}{'tiles/s':>10}{'GFLOP/s':>10}{'MB':>10}")
     cpu, cpu_differences = on_cpu(tile, arguments.rounds)
     gpu, gpu_differences = on_gpu(tile, arguments.rounds)
-    figures = cpu | gpu | {"max_probability_difference": float(max(cpu_differences + gpu_differences))}
+    kernels = in_place("cuda", 5 * arguments.rounds) if torch.cuda.is_available() else {}
+    figures = cpu | gpu | kernels | {"max_probability_difference": float(max(cpu_differences + gpu_differences))}
     print(json.dumps({key: value if value is None else round(value, 5) for key, value in figures.items()}))
 
 
