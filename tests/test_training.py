@@ -106,6 +106,19 @@ def test_training_is_repeatable_and_moves_the_weights():
     assert first.copes_without_mul
 
 
+def test_a_share_of_the_starting_weights_is_kept():
+    start = TernausNetV2(width=2, num_filters=1).eval()
+    before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
+    trained = train(TINY, start=start, device="cpu").state_dict()
+    mixed = train(replace(TINY, kept=0.25), start=start, device="cpu").state_dict()
+    for name, tensor in before.items():
+        assert tensor.equal(start.state_dict()[name])
+        if tensor.is_floating_point():
+            torch.testing.assert_close(mixed[name], 0.25 * tensor + 0.75 * trained[name])
+    with pytest.raises(ValueError, match="Pass start"):
+        train(replace(TINY, kept=0.25), device="cpu")
+
+
 def test_batches_are_the_same_for_the_same_number():
     crops = crops_of(TINY, [], [])
     for first, again in zip(crops.batch(3), crops.batch(3), strict=True):

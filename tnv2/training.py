@@ -43,6 +43,8 @@ class Settings:
     scenes : how many synthetic scenes to draw. real : share of crops from real tiles, where there are any.
     without_mul : how often a crop's MUL bands are set to 0, so that RGB alone works too.
     variety : how far crops are scaled, turned and recoloured, 1 for strong and 0 for flips and quarter turns alone.
+    kept : share of the starting weights in the average of them and the trained ones that is returned, as in stochastic weight
+        averaging (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018).
     """
 
     width: int = 8
@@ -57,13 +59,15 @@ class Settings:
     real: float = 0.6
     without_mul: float = 0.5
     variety: float = 0.4
+    kept: float = 0.0
     seed: int = 0
 
     def __post_init__(self):
         if min(self.width, self.num_filters, self.steps, self.batch, self.crop) < 1 or self.crop % 32 or self.scenes < 0:
             raise ValueError(f"{self}: sizes and steps are 1 or more, crop is a multiple of 32, scenes 0 or more.")
-        if not all(0 <= share <= 1 for share in (self.jaccard, self.average, self.real, self.without_mul, self.variety)):
-            raise ValueError(f"{self}: jaccard, average, real, without_mul and variety are shares from 0 to 1.")
+        shares = "jaccard", "average", "real", "without_mul", "variety", "kept"
+        if not all(0 <= getattr(self, share) <= 1 for share in shares):
+            raise ValueError(f"{self}: {', '.join(shares)} are shares from 0 to 1.")
         if self.rate <= 0:
             raise ValueError(f"{self}: the rate is above 0.")
 
@@ -170,6 +174,8 @@ def train(
     checkpoint : file that keeps the state every 250 steps; where it is there, training goes on from it. None for no file.
     on_progress : called with (step, network) every ``every`` steps and at the end.
     """
+    if settings.kept and start is None:
+        raise ValueError(f"kept is {settings.kept}, a share of the starting weights. Pass start, or kept 0.")
     torch.manual_seed(settings.seed)
     device = chosen_device(device)
     dtype = best_precision(device) if norm_act is ABN else torch.float32  # InPlaceABN wants inputs in its weights' type
@@ -205,6 +211,8 @@ def train(
         if on_progress and (step % every == 0 or step == settings.steps):
             on_progress(step, averaged.eval())
             averaged.train()
+    if start is not None:
+        blend(averaged, copy.deepcopy(start).to(device), 1 - settings.kept)
     return averaged.eval()
 
 
