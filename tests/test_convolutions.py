@@ -54,6 +54,20 @@ def test_parts_are_joined_by_channel_and_left_alone(strips):
     torch.testing.assert_close(x, before, rtol=0, atol=0)
 
 
+def test_an_error_in_a_strip_is_raised_and_the_threads_go_on(strips):
+    def fail(scratch, image, top, rows):
+        raise MemoryError(f"row {top}")
+
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="row 0"):
+            strips.each(fail, 1, 64, 1 << 22)
+    seen = []
+    strips.each(lambda scratch, *strip: seen.append(strip), 2, 64, 1 << 22)
+    assert sorted(row for image, top, rows in seen for row in range(64 * image + top, 64 * image + top + rows)) == list(
+        range(128)
+    )
+
+
 def test_pixels_are_prepared_and_a_shortcut_is_added(strips):
     x, weight, bias = example(0, 2, 7, 5, 6, 8)
     shortcut = torch.randn(2, 5, 6, 8, dtype=torch.float64).contiguous(memory_format=torch.channels_last)

@@ -1,7 +1,7 @@
 """Convolutions: 3x3 ones as matrix products with fewer multiplications, for prediction on a CPU.
 
 Both are exact rearrangements; only rounding differs. Images are (N, C, H, W) with channels last in memory, weights
-matrices, biases float32 (float64 for an image of float64); negative values of a result are multiplied by a slope.
+are matrices, biases float32 (float64 for an image of float64); negative values of a result are multiplied by a slope.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -129,9 +129,11 @@ class Strips:
 
         def alone(strip):
             scratch = self.free.get()
-            with torch.inference_mode():
-                work(scratch, *strip)
-            self.free.put(scratch)
+            try:
+                with torch.inference_mode():
+                    work(scratch, *strip)
+            finally:
+                self.free.put(scratch)
 
         strips = [(image, top, end - top) for image in range(images) for top, end in zip([0, *ends], ends, strict=False)]
         list(self.pool.map(alone, strips))
