@@ -43,7 +43,7 @@ class Settings:
     scenes : how many synthetic scenes to draw. real : share of crops from real tiles, where there are any.
     without_mul : how often a crop's MUL bands are set to 0, so that RGB alone works too.
     variety : how far crops are scaled, turned and recoloured, 1 for strong and 0 for flips and quarter turns alone.
-    kept : share of the starting weights in the average of them and the trained ones that is returned, as in stochastic weight
+    kept : share of the starting weights in the average of them and the trained ones that is returned: stochastic weight
         averaging (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018).
     """
 
