@@ -1,5 +1,6 @@
 """Cities: a real cluster of processes maps a folder of tiles, and goes on after whatever is killed, full or broken."""
 
+import ctypes
 import fcntl
 import json
 import logging
@@ -331,6 +332,27 @@ def test_threads_of_a_worker_share_one_network(tmp_path):
         networks = list(pool.map(sheets.loaded, [order] * 8))
     assert len({id(network) for network in networks}) == 1
     sheets.NETWORKS.clear()
+
+
+def test_workers_keep_freed_memory(client, tmp_path):
+    order = ordered(tmp_path / "city", "mini", "auto", LOW, "EPSG:4326")
+
+    def pages(order):
+        """How many fresh pages of memory a worker takes to fill 20 MB twenty times over, before and after it is set up."""
+        found = []
+        for prepare in (sheets.NETWORKS.clear, lambda: sheets.loaded(order)):
+            prepare()
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(20):
+                bytes([1]) * (20 << 20)  # numpy asks for huge pages
+            found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        return found
+
+    if not hasattr(ctypes.CDLL(None), "mallopt"):
+        pytest.skip("not glibc")
+    client.restart()  # no worker has loaded anything
+    before, after = client.submit(pages, order).result()
+    assert before > 20 * 5000 > 10_000 > after
 
 
 WRONG = {
