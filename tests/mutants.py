@@ -135,7 +135,7 @@ def retag(data, rng, seeds):
             width = min(TYPES.get(kind, 4), 4)
             value = rng.choice(CODECS if tag == 259 else SIZES) % 256**width
             struct.pack_into(order + {1: "B", 2: "H", 4: "I"}[width], data, entry + (12 if big else 8), value)
-    except (struct.error, ValueError):  # no TIFF any more
+    except (struct.error, ValueError, OverflowError):  # no TIFF any more
         return flip(bytes(data), rng, seeds)
     return bytes(data)
 
