@@ -17,6 +17,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LINES = 10  # of a code cell at most, blank ones not counted
 SECONDS, MEGABYTES = 90, 1500  # that a lesson may take
 ABSOLUTE = re.compile(r"(?<![\w:/.~])(/(home|Users|root|tmp|mnt|work|data|opt|usr|var|srv|content)/\w|[A-Z]:\\+\w)|~/\w")
+SLOW_DISK = "Creating scratch directories is taking a surprisingly long time"  # Dask's, where a disk is busy for a second
 LINK = re.compile(r"\]\(([^)\s#]+)[^)]*\)")
 
 
@@ -51,6 +52,7 @@ def run(notebook, folder, replacements=None):
         for cell in book.cells:
             cell.source = cell.source.replace(text, other)
     strict, calm = (code(f"import warnings\nwarnings.simplefilter({how!r})") for how in ("error", "ignore"))
+    strict.source += f"\nwarnings.filterwarnings('ignore', {SLOW_DISK!r})"
     book.cells = [strict, *rehearsed(book.cells), calm]  # calm, or ipykernel stumbles over itself while it shuts down
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # jupyter_client's own, while it starts the kernel
