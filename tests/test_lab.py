@@ -45,15 +45,20 @@ def count(page):
     return page.locator(".tnv2-tuner .tnv2-count").inner_text()
 
 
-def test_keyboard_moves_buildings_and_python_follows(page):
+def raise_mask(page):
+    """Move the mask slider by keyboard until there are other buildings; return its value."""
     page.locator(".tnv2-tuner canvas").scroll_into_view_if_needed()
-    before = picture(page)
+    before, count_before = picture(page), count(page)
     slider = page.locator(".tnv2-tuner input[type=range][data-name=mask]")
     slider.focus()
-    for _ in range(30):
+    for _ in range(40):
         page.keyboard.press("ArrowRight")
-    wait_for(lambda: picture(page) != before, 10)
-    value = float(slider.input_value())
+    wait_for(lambda: picture(page) != before and count(page) != count_before, 10)
+    return slider.input_value()
+
+
+def test_keyboard_moves_buildings_and_python_follows(page):
+    value = float(raise_mask(page))
     assert value > 0.5
     wait_for(lambda: kernel_says(page, "print(tuner.thresholds.mask)") == str(value), 10)
     wait_for(lambda: kernel_says(page, "print(tuner.labels.max(), 'buildings')") == count(page), 10)
@@ -116,14 +121,8 @@ def test_an_answer_typed_into_a_lesson_is_checked(tuning):
 
 
 def test_slider_and_map_of_a_lesson_move_the_buildings(tuning):
-    tuning.locator(".tnv2-tuner canvas").scroll_into_view_if_needed()
-    before = picture(tuning)
-    slider = tuning.locator(".tnv2-tuner input[type=range][data-name=mask]")
-    slider.focus()
-    for _ in range(30):
-        tuning.keyboard.press("ArrowRight")
-    wait_for(lambda: picture(tuning) != before, 10)
-    wait_for(lambda: kernel_says(tuning, "print(tuner.mask)") == slider.input_value(), 10)
+    value = raise_mask(tuning)
+    wait_for(lambda: kernel_says(tuning, "print(tuner.mask)") == value, 10)
     wait_for(lambda: kernel_says(tuning, "print(tuner.labels.max(), 'buildings')") == count(tuning), 10)
     columns = int(kernel_says(tuning, "print(len(heat.borders))"))
     tuning.locator(".tnv2-heatmap rect").nth(2 * columns + 1).click()  # the third seed from below, the second border
