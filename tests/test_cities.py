@@ -1,5 +1,6 @@
 """Cities: a real cluster of processes maps a folder of tiles, and goes on after whatever is killed, full or broken."""
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -44,11 +45,18 @@ SIZE = 96  # px of a tile's side
 LOW, HIGH = Thresholds(0.4, 0.5, 0.6, 15), Thresholds(0.5, 0.6, 0.5, 30)
 
 
+@contextlib.contextmanager
+def processes(count):
+    """Yield the Client of ``count`` fresh worker processes of one thread each."""
+    options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    with LocalCluster(n_workers=count, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
 def client():
-    """Two worker processes of one thread each."""
-    options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
+    """Two worker processes, which the tests of this file share."""
+    with processes(2) as client:
         yield client
 
 
@@ -334,7 +342,7 @@ def test_threads_of_a_worker_share_one_network(tmp_path):
     sheets.NETWORKS.clear()
 
 
-def test_workers_keep_freed_memory(client, tmp_path):
+def test_workers_keep_freed_memory(tmp_path):
     order = ordered(tmp_path / "city", "mini", "auto", LOW, "EPSG:4326")
 
     def pages(order):
@@ -350,8 +358,8 @@ def test_workers_keep_freed_memory(client, tmp_path):
 
     if not hasattr(ctypes.CDLL(None), "mallopt"):
         pytest.skip("not glibc")
-    client.restart()  # no worker has loaded anything
-    before, after = client.submit(pages, order).result()
+    with processes(1) as client:
+        before, after = client.submit(pages, order).result()
     assert before > 20 * 5000 > 10_000 > after
 
 
