@@ -104,10 +104,10 @@ class Convolution:
             scale, shift = affine(norm)
             weight, bias = weight * scale.view(-1, 1, 1, 1), bias * scale + shift
         self.slope, self.doubles, self.multiply, self.padding = slope, doubles, None, layer.padding
-        if doubles and is_worth_it(weight, 64):
+        if doubles and is_worth_it(weight, dtype, 64):
             self.multiply, self.bias = doubled, bias
             self.weight = [matrix.to(dtype) for matrix in doubled_weights(weight)]
-        elif not doubles and is_worth_it(weight, 128):
+        elif not doubles and is_worth_it(weight, dtype, 128):
             self.multiply, self.weight, self.bias = winograd, winograd_weights(weight).to(dtype), bias
         else:
             self.weight, self.bias = weight.to(dtype, memory_format=torch.channels_last), bias.to(dtype)
@@ -133,10 +133,11 @@ def affine(norm):
     return scale, norm.bias.float() - norm.running_mean.float() * scale
 
 
-def is_worth_it(weight, channels):
+def is_worth_it(weight, dtype, channels):
     """Whether multiplications are what a (K, C, k, k) convolution costs, rather than moving its values about.
 
-    Measured so for 3x3 ones of many channels on CPUs, except where matrix units (AMX) multiply faster than memory moves.
+    Measured so for 3x3 ones of many channels on CPUs, except in bfloat16 where matrix units (AMX) multiply faster than
+    memory moves.
     """
-    plain = weight.device.type != "cpu" or torch.cpu.get_capabilities().get("amx_tile", False)
-    return not plain and weight.shape[2:] == (3, 3) and min(weight.shape[:2]) >= channels
+    units = dtype == torch.bfloat16 and torch.cpu.get_capabilities().get("amx_tile", False)
+    return weight.device.type == "cpu" and not units and weight.shape[2:] == (3, 3) and min(weight.shape[:2]) >= channels
