@@ -12,6 +12,7 @@ from .sheets import instances_path, sheet_path
 from .vectors import areas
 
 ROWS = 10_000  # of a Parquet row group, about
+TABLES = 100  # that wait to be written; one takes kilobytes beside its rows, so as many are made one
 NOTE = b"tnv2"  # the key of the file's metadata that says which sheets it was made of
 
 
@@ -36,6 +37,8 @@ def write_buildings(sheets, folder, path, crs):
         waiting = []
         for table in tables(sheets, folder, crs, schema):
             waiting.append(table)
+            if len(waiting) == TABLES:
+                waiting = [pyarrow.concat_tables(waiting).combine_chunks()]
             if sum(table.num_rows for table in waiting) >= ROWS:
                 writer.write_table(pyarrow.concat_tables(waiting))
                 waiting = []
