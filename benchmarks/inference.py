@@ -21,7 +21,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tnv2 import TernausNetV2, load_model, predict, sample_tiles
-from tnv2.inference import Eye, as_input, bands_of, limits, scaled_bands, standardised
+from tnv2.network.inference import Eye, as_input, bands_of, limits, scaled_bands, standardised
 
 BATCH = 16  # tiles that a GPU gets at a time
 

@@ -26,12 +26,12 @@ from tempfile import TemporaryDirectory
 import torch
 from distributed import Client, LocalCluster, get_task_stream
 
-from tnv2 import Georeference, TernausNetV2, Thresholds, find_tiles, predict, render_scene, sample_tiles
-from tnv2.cities import finish, map_city, ordered
-from tnv2.exports import write_geotiff
-from tnv2.sheets import loaded, map_tile
-from tnv2.spacenet import AOIS
-from tnv2.tiles import TileFiles, samples_folder
+from tnv2 import Georeference, TernausNetV2, Thresholds, TileFiles, find_tiles, predict, render_scene, sample_tiles
+from tnv2.cities.cities import finish, map_city, ordered
+from tnv2.cities.sheets import loaded, map_tile
+from tnv2.files import box
+from tnv2.tiles.rasters import write_geotiff
+from tnv2.tiles.spacenet import AOIS
 
 THRESHOLDS = Thresholds(min_area=80)
 SIDE, SMALL = 45, 64  # tiles, px
@@ -48,7 +48,7 @@ def cluster(workers):
 
 def copies(count):
     """Return TileFiles of ``count`` tiles, the samples over and over under names of their own."""
-    samples = find_tiles(samples_folder())
+    samples = find_tiles(box("sample_data"))
     return [replace(samples[k % len(samples)], name=f"AOI_0_Synthetic_img{k}") for k in range(count)]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import tifffile
 
 from tnv2 import load_model, sample_tiles
-from tnv2.inference import predict_file
+from tnv2.network.maps import predict_file
 
 SIDE = 512
 

@@ -81,13 +81,13 @@ def browser():
 
 @pytest.fixture(scope="session")
 def served():
-    """The address of an HTTP server on loopback that serves tnv2/tuner."""
+    """The address of an HTTP server on loopback that serves tnv2/browser."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *arguments):
             pass
 
-    handler = functools.partial(Quiet, directory=ROOT / "tnv2" / "tuner")
+    handler = functools.partial(Quiet, directory=ROOT / "tnv2" / "browser")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

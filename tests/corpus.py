@@ -10,10 +10,11 @@ import torch
 from fuzz import NAME, PARTNERS
 
 from tnv2 import Georeference, Recipe, TernausNetV2, Thresholds, Tile
-from tnv2.challenge import write_challenge_csv
-from tnv2.exports import write_geojson, write_geotiff
-from tnv2.vectors import to_geodataframe
-from tnv2.weights import save_model
+from tnv2.network.weights import save_model
+from tnv2.polygons.challenge import write_challenge_csv
+from tnv2.polygons.exports import write_geojson
+from tnv2.polygons.vectors import to_geodataframe
+from tnv2.tiles.rasters import write_geotiff
 
 WHERE = Georeference((2.7e-6, 0, -115.2, 0, -2.7e-6, 36.2), "EPSG:4326")
 COARSE = Georeference((4 * 2.7e-6, 0, -115.2, 0, -4 * 2.7e-6, 36.2), "EPSG:4326")

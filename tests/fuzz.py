@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from mutants import mutant
 
 import tnv2
-from tnv2.pansharpening import read_sharpened
+from tnv2.tiles.pansharpening import read_sharpened
 
 MEMORY, SECONDS = 1 << 30, 5  # bytes resident, seconds of computing; a file that just waits has a minute
 NAME = "AOI_2_Vegas_img1"

@@ -10,34 +10,72 @@ import pytest
 import yaml
 from lab import ROOT
 
+PACKAGE = ROOT / "tnv2"
 FLOORS = [
-    {"compiled", "transforms"},
-    {"convolutions", "downloads", "files", "footprints", "georeference", "instances", "labextensions", "network"}
-    | {"outlines", "pictures", "reflectance", "scoring", "seams", "sensor", "views", "windows"},
-    {"canvas", "findings", "folded", "handouts", "recipes", "search", "tiffs", "vectors", "weights"},
-    {"challenge", "exports", "grids", "heatmap", "lots", "widgets"},
-    {"districts", "rasters", "tiles"},
-    {"bands", "inference", "pansharpening", "scenes", "spacenet"},
-    {"checkup", "crops", "evaluation", "sheets"},
-    {"__main__", "buildings", "training"},
-    {"cities"},
-]
-FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+    ("files", "downloads", "compiled", "pictures", "tiles", "instances"),
+    ("network", "polygons"),
+    ("widgets", "scenes", "cities", "evaluation"),
+    ("training", "checkup"),
+    ("__main__",),
+]  # a room may use what is on lower floors and what stands before it on its own
+PLACE = {name: (floor, place) for floor, names in enumerate(FLOORS) for place, name in enumerate(names)}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.stem != "__init__")
 
 
 def imported(path):
-    """The modules of the package that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """(dotted name below tnv2 as a tuple, names) of each import of the package's own in a file, wherever in it."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
-            yield from [node.module] if node.module else [alias.name for alias in node.names]
+            base, names = parts[: -node.level], [alias.name for alias in node.names]
+            if node.module:
+                yield (*base, *node.module.split(".")), names
+            else:
+                yield from (((*base, name), []) for name in names)
 
 
-def test_every_file_imports_from_lower_floors_only():
-    files = [path for path in (ROOT / "tnv2").glob("*.py") if path.stem != "__init__"]
-    assert {path.stem for path in files} == set(FLOOR)
-    for path in files:
-        for name in imported(path):
-            assert FLOOR[name] < FLOOR[path.stem], f"{path.stem} imports {name}"
+def door(room):
+    """The names that a room's door gives to others."""
+    stub = ast.parse((room / "__init__.pyi").read_text(encoding="utf-8"))
+    return {alias.name for node in stub.body for alias in node.names}
+
+
+def is_room(parts):
+    return PACKAGE.joinpath(*parts).is_dir()
+
+
+def test_the_house_has_the_rooms_of_the_plan_and_few_names_at_its_door():
+    names = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith(("__init__", "__pycache__"))}
+    assert names == {*PLACE, "browser", "py"}  # py.typed
+    assert not list((PACKAGE / "browser").glob("*.py*"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_a_file_imports_from_lower_floors_and_through_doors_only(path):
+    own = path.relative_to(PACKAGE).with_suffix("").parts
+    for target, names in imported(path):
+        if target[0] != own[0]:
+            assert PLACE[target[0]] < PLACE[own[0]], f"{own[0]} is not above {target[0]}"
+            assert target[0] != "cities", "nothing uses cities"
+            assert len(target) == 1, f"{'.'.join(target)} is not a door"
+        if is_room(target):
+            assert set(names) <= door(PACKAGE.joinpath(*target)), f"the door of {'.'.join(target)} does not give {names}"
+
+
+def test_no_two_files_of_a_room_need_each_other():
+    needs = {path.relative_to(PACKAGE).with_suffix("").parts: set() for path in FILES}
+    for path in FILES:
+        for target, names in imported(path):
+            if is_room(target):
+                doors = ast.parse((PACKAGE.joinpath(*target) / "__init__.pyi").read_text(encoding="utf-8")).body
+                behind = {(*target, node.module) for node in doors for alias in node.names if alias.name in names}
+            else:
+                behind = {target}
+            needs[path.relative_to(PACKAGE).with_suffix("").parts] |= behind
+    while free := [name for name, others in needs.items() if not others & set(needs)]:
+        for name in free:
+            del needs[name]
+    assert not needs, f"these need each other: {sorted(needs)}"
 
 
 def test_importing_loads_nothing_heavy_and_labels_need_no_torch():
@@ -129,6 +167,6 @@ def test_the_readme_names_the_commands_that_exist():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tnv2").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_files_stay_short(path):
-    assert len(path.read_text().splitlines()) <= 320
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 320

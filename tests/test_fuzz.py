@@ -8,15 +8,14 @@ import pytest
 import tifffile
 from corpus import write_corpus
 from fuzz import KINDS, fuzz
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tnv2 import Georeference, Recipe, Thresholds, Tile, find_tiles, rasterise, read_footprints
-from tnv2.challenge import read_challenge_csv, write_challenge_csv
-from tnv2.exports import write_geojson, write_label_geotiff
-from tnv2.georeference import read_georeference
-from tnv2.vectors import numbered, to_geodataframe
+from tnv2.polygons.challenge import read_challenge_csv, write_challenge_csv
+from tnv2.polygons.exports import write_geojson, write_label_geotiff
+from tnv2.polygons.vectors import numbered, to_geodataframe
+from tnv2.tiles.georeference import read_georeference
 
 quick = settings(deadline=None, max_examples=30)
 

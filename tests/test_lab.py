@@ -87,7 +87,7 @@ def test_number_field_refuses_what_is_no_threshold(page):
 
 
 def test_the_checkup_sees_jupyterlab_from_a_kernel(page):
-    *lines, well = kernel_says(page, "from tnv2.checkup import doctor; print(doctor())").splitlines()
+    *lines, well = kernel_says(page, "from tnv2 import doctor; print(doctor())").splitlines()
     assert well == "True"
     told = {line[10:22].strip(): line[22:] for line in lines}
     assert "which runs this" in told["kernel"]

@@ -4,7 +4,7 @@ import re
 
 import nbformat
 import pytest
-from conftest import ROOT
+from lab import ROOT
 from lessons import LINK, MEGABYTES, NOTEBOOKS, SECONDS, code, faults, run
 
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

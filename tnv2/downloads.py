@@ -18,6 +18,13 @@ class NotOnServerError(FileNotFoundError):
     """The server answers, and has no such file."""
 
 
+def cache_folder():
+    """Return the user's cache folder of this kit, whether it exists or not."""
+    import pooch
+
+    return Path(pooch.os_cache("tnv2"))
+
+
 def fetch(url, path, check):
     """Return ``path``, downloaded from ``url`` with a progress bar unless it is there already.
 

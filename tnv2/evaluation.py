@@ -3,11 +3,9 @@
 import argparse
 import warnings
 
-from .inference import predict
-from .instances import label_instances
-from .scoring import city_table, match
+from .instances import city_table, label_instances, match
+from .network import load_model, predict
 from .tiles import find_tiles
-from .weights import load_model
 
 
 def evaluate(folder, model, thresholds=None, iou=0.5, small="challenge"):

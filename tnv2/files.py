@@ -1,9 +1,20 @@
-"""Files: written whole or not at all."""
+"""Files: where the kit's own are, and how others are written: whole or not at all."""
 
 import os
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def box(name):
+    """Return the folder ``name`` of what comes with the kit: "notebooks", "sample_data" or "weights".
+
+    An installed package holds them in ``box/``; in a checkout they lie beside ``tnv2/``.
+    """
+    inside = PACKAGE / "box" / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
 
 
 def checked_path(path, *suffixes):

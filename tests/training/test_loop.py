@@ -1,0 +1,225 @@
+"""Training: targets where they belong, a loss that falls, the same network for the same seed."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from lab import wait_for
+
+from tnv2 import load_model, render_scene
+from tnv2.network.ternausnet import TernausNetV2
+from tnv2.training.crops import Crops
+from tnv2.training.loop import (
+    Settings,
+    border_target,
+    crops_of,
+    example,
+    guessed_mul,
+    known_border,
+    picture_tiles,
+    segmentation_loss,
+    train,
+)
+
+TINY = Settings(width=2, num_filters=1, steps=12, batch=2, crop=64, scenes=1)
+
+
+@pytest.mark.parametrize("gap", range(13))
+def test_border_lies_where_two_instances_are_near(gap):
+    labels = np.zeros((30, 60), np.int32)
+    labels[5:25, 5:20], labels[5:25, 20 + gap : 35 + gap] = 1, 2
+    border = border_target(labels, reach=4)
+    middle = (19.5 + 19.5 + gap) / 2
+    if gap > 8:
+        assert not border.any()
+    else:
+        columns = np.flatnonzero(border[15])
+        assert columns.mean() == pytest.approx(middle, abs=0.5)
+        assert 3 <= len(columns) <= 4
+        assert border[:, : columns.min()].sum() + border[:, columns.max() + 1 :].sum() == 0
+
+
+def test_touching_instances_have_a_border_and_lone_ones_none():
+    labels = np.zeros((20, 30), np.int32)
+    labels[5:15, 5:15], labels[5:15, 15:25] = 7, 3
+    assert border_target(labels)[5:15, 14:16].all()
+    assert not border_target(np.where(labels == 7, 7, 0)).any()
+    assert not border_target(np.zeros((20, 30), np.int32)).any()
+
+
+def test_loss_falls_as_logits_get_right():
+    targets = (torch.rand(2, 2, 32, 32, generator=torch.Generator().manual_seed(0)) > 0.7).float()
+    known = torch.ones_like(targets)
+    losses = [segmentation_loss(strength * (2 * targets - 1), targets, known).item() for strength in (-5, 0, 1, 5, 20)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.01
+
+
+def test_pixels_that_are_not_known_do_not_count():
+    logits, targets = torch.randn(2, 2, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    known = torch.ones_like(logits)
+    known[:, 1, :4] = 0
+    other = torch.where(known > 0, logits, -logits)
+    targets = (targets > 0).float()
+    torch.testing.assert_close(segmentation_loss(logits, targets, known), segmentation_loss(other, targets, known))
+
+
+def test_border_is_not_believed_inside_what_may_be_merged():
+    labels = np.zeros((40, 60), np.int32)
+    labels[2:12, 2:12], labels[2:12, 20:30], labels[20:30, 2:42] = 1, 2, 3
+    np.testing.assert_array_equal(known_border(labels, merged=True), labels != 3)
+    assert known_border(labels, merged=False).all()
+    assert known_border(np.zeros((9, 9), np.int32), merged=True).all()
+
+
+def test_crops_keep_picture_and_target_together():
+    """Painted on the picture, the truth must come out where the target is, whatever the crop's turn and scale."""
+    tile = render_scene(3, 400, "suburb").tile
+    rgb = np.repeat(np.where(tile.truth > 0, 2000, 100).astype(np.uint16)[..., None], 3, axis=2)
+    crops = Crops([example(tile.replace(rgb=rgb, mul=None), merged=True)], [], Settings(batch=6, crop=96))
+    x, targets, known = crops.batch(0)
+    assert known[:, 0].all()
+    assert x.shape == (6, 11, 96, 96)
+    assert targets.shape == (6, 2, 96, 96)
+    assert not x[:, 3:].any()
+    for image, target in zip(x[:, 0], targets[:, 0], strict=True):
+        if 0.05 < target.mean() < 0.95:
+            assert np.corrcoef(image.ravel(), target.ravel())[0, 1] > 0.8
+
+
+def test_mul_is_dropped_as_often_as_said():
+    tile = render_scene(3, 200, "suburb").tile
+    crops = Crops([], [example(tile, merged=False)], Settings(batch=100, crop=32, without_mul=0.5))
+    x, _, _ = crops.batch(0)
+    assert 30 < x[:, 3:].flatten(1).any(dim=1).sum() < 70
+
+
+def test_training_is_repeatable_and_moves_the_weights():
+    first, again = (train(TINY, device="cpu") for _ in range(2))
+    for key, value in first.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[key], value, rtol=1e-4, atol=1e-5)
+    assert not first.training
+    assert first.copes_without_mul
+
+
+def test_a_share_of_the_starting_weights_is_kept():
+    start = TernausNetV2(width=2, num_filters=1).eval()
+    before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
+    trained = train(TINY, start=start, device="cpu").state_dict()
+    mixed = train(replace(TINY, kept=0.25), start=start, device="cpu").state_dict()
+    for name, tensor in before.items():
+        assert tensor.equal(start.state_dict()[name])
+        if tensor.is_floating_point():
+            torch.testing.assert_close(mixed[name], 0.25 * tensor + 0.75 * trained[name])
+    with pytest.raises(ValueError, match="Pass start"):
+        train(replace(TINY, kept=0.25), device="cpu")
+
+
+def test_batches_are_the_same_for_the_same_number():
+    crops = crops_of(TINY, [], [])
+    for first, again in zip(crops.batch(3), crops.batch(3), strict=True):
+        torch.testing.assert_close(first, again, rtol=0, atol=0)
+    assert (crops.batch(3)[0] != crops.batch(4)[0]).any()
+
+
+def test_labelled_tiles_and_pictures_are_trained_on():
+    tile = render_scene(3, 128, "blocks").tile
+    crops = crops_of(TINY, [tile], [tile.replace(mul=None)])
+    assert len(crops.real) == 2
+    assert crops.real[0][1][..., 2].all(), "every border of a labelled tile is known"
+    assert crops.real[1][0][..., 3:].any(), "a picture's MUL is guessed"
+
+
+def test_mul_is_guessed_from_rgb():
+    scenes = [render_scene(seed, 200).tile for seed in range(4)]
+    guess = guessed_mul(scenes)(scenes[0].replace(mul=None))
+    for band in (1, 2, 3, 4):  # those that RGB sees
+        assert np.corrcoef(guess[..., band].ravel(), scenes[0].mul[..., band].ravel())[0, 1] > 0.9
+
+
+def test_a_killed_training_goes_on_where_it_was(tmp_path):
+    """Killed without a chance to tidy up, and started again, it ends at the weights of one that ran through."""
+    command = [sys.executable, "-m", "tnv2.training", "--out", str(tmp_path / "net.safetensors")]
+    command += ["--width", "2", "--num-filters", "1", "--batch", "2", "--crop", "32", "--scenes", "1", "--steps", "600"]
+    checkpoint = tmp_path / "net.checkpoint"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as first:
+        wait_for(checkpoint.exists, 120)
+        first.kill()
+    assert torch.load(checkpoint, weights_only=True)["step"] in (250, 500)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert not checkpoint.exists()
+    command[command.index("--out") + 1] = str(tmp_path / "through.safetensors")
+    subprocess.run(command, capture_output=True, check=True, timeout=300)
+    resumed, through = (load_model(tmp_path / f"{name}.safetensors", device="cpu") for name in ("net", "through"))
+    for key, value in through.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[key], value, rtol=2e-3, atol=2e-3)  # stored in float16
+
+
+def test_a_checkpoint_of_another_training_is_refused_and_kept(tmp_path):
+    checkpoint = tmp_path / "net.checkpoint"
+    train(TINY, device="cpu", checkpoint=checkpoint)
+    written = checkpoint.read_bytes()
+    with pytest.raises(ValueError, match="written with other settings"):
+        train(replace(TINY, rate=1e-3), device="cpu", checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == written
+
+
+def test_the_real_package_trains_the_same_network(inplace_abn):
+    """What In-Place ABN learnt, the kit's own ABN predicts with."""
+    model = train(TINY, norm_act=inplace_abn.InPlaceABN, device="cpu")
+    ours = TernausNetV2(width=2, num_filters=1)
+    start = {key: value.clone() for key, value in ours.state_dict().items()}
+    ours.load_state_dict(model.state_dict())
+    assert any((value != start[key]).any() for key, value in model.state_dict().items() if value.ndim == 4)
+    x = torch.rand(1, 11, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(model(x), ours.eval()(x), rtol=1e-4, atol=1e-4)
+
+
+def test_training_learns():
+    settings = Settings(width=4, num_filters=2, steps=60, batch=4, crop=64, scenes=1, average=0.5)
+    batch = crops_of(settings, [], []).batch(1000)
+    before, after = train(replace(settings, steps=1), device="cpu"), train(settings, device="cpu")
+    with torch.inference_mode():
+        losses = [segmentation_loss(model(batch[0]), *batch[1:]).item() for model in (before, after)]
+    assert losses[1] < 0.9 * losses[0]
+
+
+def test_real_pictures_become_tiles(shared):
+    tiles = picture_tiles(shared / "data" / "png_8bit")
+    assert len(tiles) == 18
+    assert [tile.shape for tile in tiles if tile.shape != (650, 650)] == [(480, 650)]  # the labelled part of one
+    assert sum(tile.truth.max() for tile in tiles) > 400
+    assert tiles[0].name == "AOI_2_Vegas_img1990"
+
+
+def test_folders_without_pictures_and_settings_without_sense_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no NAME_mask\.png"):
+        picture_tiles(tmp_path)
+    cv2.imwrite(str(tmp_path / "a_mask.png"), np.zeros((40, 40, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"a\.png is missing"):
+        picture_tiles(tmp_path)
+    for wrong in ({"steps": 0}, {"crop": 33}, {"without_mul": 7}, {"rate": 0}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
+            Settings(**wrong)
+    with pytest.raises(ValueError, match="nothing to train on"):
+        train(Settings(scenes=0))
+
+
+def test_progress_is_reported():
+    seen = []
+    train(TINY, device="cpu", on_progress=lambda step, model: seen.append((step, model.training)))
+    assert seen == [(12, False)]
+    seen.clear()
+    train(TINY, device="cpu", on_progress=lambda step, model: seen.append((step, model.training)), every=5)
+    assert seen == [(5, False), (10, False), (12, False)]
+
+
+@pytest.fixture(autouse=True)
+def no_bars(monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")

@@ -1,0 +1,1 @@
+from .checkup import doctor as doctor

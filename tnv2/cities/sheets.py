@@ -1,0 +1,239 @@
+"""Sheets: what a city's map keeps of one tile, in files that are whole or not there.
+
+A map's folder holds, for a tile named NAME::
+
+    maps/NAME.tif                          the two probability maps in 8 bits, a GeoTIFF: building, border
+    instances/tile=NAME/instances.parquet  its buildings, one partition of a GeoParquet dataset
+    sheets/NAME.json                       the Sheet: written last, so that where it is, the other two are whole
+"""
+
+import ctypes
+import json
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from ..files import replacing
+from ..instances import Probabilities, Score, Thresholds, label_instances, match
+from ..network import load_model, predict
+from ..polygons import to_geodataframe, write_geoparquet
+from ..tiles import Georeference, fetch_tile, read_image, write_geotiff
+
+NETWORKS = {}  # {sha256: network} of this process: the last one that it used
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+LOADING = threading.Lock()  # one thread of a worker loads it, the others wait
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to do with each tile.
+
+    folder : of the map. weights, sha256, precision : of the network, as ``load_model`` and ``predict`` take them.
+    thresholds : Thresholds. crs : that all tiles must be in.
+    """
+
+    folder: Path
+    weights: str
+    sha256: str
+    precision: str
+    thresholds: Thresholds
+    crs: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What is known of a tile that is done.
+
+    shape : (H, W). georeference : the tile's. thresholds : what it was made with. buildings : how many there are.
+    score : the tile's Score as the challenge counts, None without footprints.
+    """
+
+    name: str
+    shape: tuple
+    georeference: Georeference
+    thresholds: Thresholds
+    buildings: int
+    score: Score | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a tile: its Sheet, or the ``error`` that stopped it; ``predicted`` where the network was asked."""
+
+    name: str
+    sheet: Sheet | None = None
+    error: str = ""
+    predicted: bool = False
+
+
+def map_tile(tile, order):
+    """Return the Outcome of a tile, its files written; what is wrong with the tile is in it, what else is wrong is raised.
+
+    tile : TileFiles, or the name of one of SpaceNet 2's training tiles, which ``fetch_tile`` fetches. Where its maps are
+    stored, the network is neither asked nor loaded. Where its Sheet is, nothing is done.
+    """
+    name = name_of(tile)
+    if sheet := finished(order, name):
+        return Outcome(name, sheet)
+    stored = stored_maps(order.folder, name)
+    try:
+        tile = opened(tile, stored is None)
+        check_place(tile, order.crs)
+    except Exception as error:  # files and servers fail in many ways
+        return Outcome(name, error=f"{type(error).__name__}: {error}")
+    network = loaded(order) if stored is None else None
+    try:
+        probabilities = stored or predict(network, tile, order.precision)
+    except (ValueError, RuntimeError) as error:  # too small a tile, too full a GPU
+        return Outcome(name, error=f"{type(error).__name__}: {error}")
+    with room_in(order.folder):
+        return Outcome(name, write_sheet(tile, probabilities, order, new=stored is None), predicted=stored is None)
+
+
+def name_of(tile):
+    """Return the name of TileFiles, or of a SpaceNet tile, which is its own."""
+    return tile if isinstance(tile, str) else tile.name
+
+
+def opened(tile, with_mul):
+    """Return the Tile of TileFiles or of a SpaceNet tile's name; its MUL bands are for the network alone."""
+    if isinstance(tile, str):
+        aoi, number = tile.rsplit("_img", 1)
+        return fetch_tile(aoi, int(number))
+    return (tile if with_mul else replace(tile, mul=None)).read().replace(name=tile.name)
+
+
+def check_place(tile, crs):
+    """Raise ValueError unless the tile lies in the map's CRS."""
+    its = tile.georeference and tile.georeference.crs
+    if its != crs:
+        raise ValueError(
+            f"tile {tile.name!r} is in {its or 'no known CRS'} and the map in {crs}; a map has one. "
+            + ("Map the tiles of each CRS into a folder of their own." if its else "Georeference the tile.")
+        )
+
+
+def loaded(order):
+    """Return the network of an Order, loaded once in this process; the last one is kept."""
+    with LOADING:
+        if order.sha256 not in NETWORKS:
+            NETWORKS.clear()
+            network = load_model(order.weights)
+            if network.origin["sha256"] != order.sha256:
+                raise ValueError(
+                    f"{order.weights!r} has the sha256 {network.origin['sha256'][:12]} on a worker and {order.sha256[:12]} "
+                    "where the map was started. Put the same file on every machine."
+                )
+            keep_freed_memory()
+            NETWORKS[order.sha256] = network
+        return NETWORKS[order.sha256]
+
+
+def keep_freed_memory():
+    """Have glibc keep up to 64 MB that this process freed, where Dask had it hand back everything at once.
+
+    The system clears fresh pages first, and a network frees and takes the same memory at every layer: it took 40 % longer.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt and os.environ.get("MALLOC_TRIM_THRESHOLD_") == "65536":  # Dask's default; who sets another knows why
+        mallopt(M_TRIM_THRESHOLD, 64 << 20)
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the greatest that there is; larger pieces are handed back in any case
+
+
+def write_sheet(tile, probabilities, order, new):
+    """Write the files of a tile and return its Sheet; the maps only if they are ``new``."""
+    folder, name, rounded = order.folder, tile.name, probabilities.rounded()
+    path = sheet_path(folder, name)
+    path.unlink(missing_ok=True)  # from here on the tile is not done
+    if new:
+        write_geotiff(maps_path(folder, name), np.stack(rounded.quantised(), axis=2), tile.georeference)
+    labels = label_instances(rounded, order.thresholds)
+    frame = to_geodataframe(labels, tile, rounded)
+    write_geoparquet(frame.assign(edge=frame["label"].isin(at_edge(labels))), instances_path(folder, name))
+    found = None if tile.truth is None else match(tile.truth, labels, small="challenge")
+    sheet = Sheet(
+        name=name,
+        shape=tile.shape,
+        georeference=tile.georeference,
+        thresholds=order.thresholds,
+        buildings=len(frame),
+        score=found and Score(found.tp, found.fp, found.fn),
+    )
+    with replacing(path) as part:
+        part.write_text(json.dumps(asdict(sheet)) + "\n", encoding="utf-8")
+    return sheet
+
+
+def at_edge(labels):
+    """Return the labels in the outermost pixels of (H, W) ``labels``, 0 among them where it is there.
+
+    >>> at_edge(np.pad([[7, 0], [0, 8]], ((1, 1), (0, 2)))).tolist()
+    [0, 7]
+    """
+    return np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+
+
+def stored_maps(folder, name):
+    """Return the Probabilities that are stored for a tile, None where there are none that can be read."""
+    try:
+        maps, _ = read_image(maps_path(folder, name), 2, "map")
+        return Probabilities.from_quantised(maps[..., 0], maps[..., 1])
+    except (OSError, ValueError):
+        return None
+
+
+def finished(order, name):
+    """Return the Sheet of a tile that is done as ordered, else None."""
+    try:
+        sheet = read_sheet(sheet_path(order.folder, name))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return sheet if sheet.thresholds == order.thresholds else None
+
+
+def read_sheet(path):
+    """Return the Sheet of a JSON file."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    kinds = {"georeference": Georeference, "thresholds": Thresholds, "score": Score}
+    made = {name: kind(**record[name]) for name, kind in kinds.items() if record[name] is not None}
+    return Sheet(**record | made | {"shape": tuple(record["shape"])})
+
+
+def forget(folder, name):
+    """Remove what was found on a tile with other thresholds; its maps stay."""
+    for path in (sheet_path(folder, name), instances_path(folder, name)):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def room_in(folder):
+    """Raise OSError with the remedy where writing inside fails."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise OSError(
+            error.errno,
+            f"the map in {folder} cannot be written ({reason}). Make room or mend it, and run again: the "
+            "tiles that are done are kept.",
+        ) from error
+
+
+def maps_path(folder, name):
+    """Return the path of a tile's probability maps."""
+    return folder / "maps" / f"{name}.tif"
+
+
+def instances_path(folder, name):
+    """Return the path of a tile's buildings, in a partition that readers of Parquet datasets decode."""
+    return folder / "instances" / f"tile={quote(name)}" / "instances.parquet"
+
+
+def sheet_path(folder, name):
+    """Return the path of a tile's Sheet."""
+    return folder / "sheets" / f"{name}.json"

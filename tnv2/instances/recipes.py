@@ -1,0 +1,102 @@
+"""Recipes: how a set of buildings was made, as a record that can be kept and as code that makes them again."""
+
+import json
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from ..files import replacing
+from .labels import Thresholds
+
+FORMAT = "tnv2 recipe 1"
+FILES = ("rgb", "mul", "footprints")
+PACKAGES = ("tnv2", "torch", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to do to get the same buildings again.
+
+    thresholds : Thresholds. tile : its name. files : paths of rgb, mul and footprints, None where absent; {} for a tile
+    that was not read from files. weights, sha256, precision : of the network and its run; "" where unknown. versions :
+    {package: version} of what made it.
+
+    ``print(recipe)`` gives Python code whose ``labels`` are the tuner's. Raises ValueError for fields that are not so, and
+    for text that would leave a line of that code.
+    """
+
+    thresholds: Thresholds
+    tile: str
+    files: dict
+    weights: str
+    sha256: str
+    precision: str
+    versions: dict
+
+    def __post_init__(self):
+        texts = (self.tile, self.weights, self.sha256, self.precision, *self.versions, *self.versions.values())
+        if not isinstance(self.thresholds, Thresholds) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("a recipe has Thresholds, and text for names and versions")
+        paths = self.files.get("rgb") and all(isinstance(path, str | None) for path in self.files.values())
+        if self.files and not (paths and set(self.files) == set(FILES)):
+            raise ValueError(f"its files are {str(self.files)[:200]}; they must be {{}} or the paths of {', '.join(FILES)}")
+        if not "".join([self.sha256, *self.versions, *self.versions.values()]).isprintable():
+            raise ValueError("its sha256 and versions must be on one line")
+
+    @classmethod
+    def of(cls, tile, probabilities, thresholds):
+        """Return the Recipe of ``label_instances(probabilities.rounded(), thresholds)`` on a tile."""
+        paths = {name: getattr(tile.files, name) for name in FILES} if tile.files else {}
+        origin = probabilities.origin or {}
+        return cls(
+            thresholds=thresholds,
+            tile=tile.name,
+            files={name: path and str(path) for name, path in paths.items()},
+            **{key: origin.get(key, "") for key in ("weights", "sha256", "precision")},
+            versions={name: metadata.version(name) for name in PACKAGES},
+        )
+
+    def __str__(self):
+        paths = ", ".join(repr(self.files.get(name)) for name in FILES)
+        tile = (
+            f"tnv2.read_tile({paths})" if self.files else f"...  # {self.tile!r} was not read from files: put the Tile here"
+        )
+        model = f"tnv2.load_model({self.weights!r})" if self.weights else "...  # the network is not known: put it here"
+        used = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        return "\n".join(
+            [
+                f"# {self.tile!r} with {used}",
+                "import tnv2",
+                "",
+                f"tile = {tile}",
+                f"model = {model}" + (f"  # sha256 {self.sha256}" if self.sha256 else ""),
+                f"probabilities = tnv2.predict(model, tile, precision={self.precision or 'auto'!r}).rounded()",
+                f"labels = tnv2.label_instances(probabilities, tnv2.{self.thresholds!r})",
+            ]
+        )
+
+    def record(self):
+        """Return the recipe as a dict that JSON can hold."""
+        return {"format": FORMAT, **asdict(self)}
+
+    def save(self, path):
+        """Write the recipe as a JSON file."""
+        with replacing(Path(path)) as part:
+            part.write_text(json.dumps(self.record(), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path):
+        """Return the Recipe of a JSON file that ``save`` wrote."""
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist. Pass a file that tuner.recipe.save wrote.")
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record.pop("format") != FORMAT:
+                raise ValueError(f"its format is not {FORMAT!r}")
+            return cls(**record | {"thresholds": Thresholds(**record["thresholds"])})
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ValueError(
+                f"{path} is no recipe ({type(error).__name__}: {str(error)[:300]}). "
+                "Pass a JSON file that tuner.recipe.save wrote."
+            ) from error

@@ -1,0 +1,1 @@
+from .folded import folded as folded

@@ -1,0 +1,183 @@
+"""Inference: a tile in, probability maps out, on whatever machine is there."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from ..instances import Probabilities
+from .fast import folded
+from .windows import STRIDE, blended
+
+IMAGENET_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
+IMAGENET_STD = np.array((0.229, 0.224, 0.225), np.float32)
+MUL_SCALE = np.float32(2047)  # 11-bit counts
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+NARROW = 32  # channels of the first convolution, below which bfloat16 saves little time and moves single pixels by 0.3
+BATCH = 8  # windows that a GPU looks at together
+
+
+def predict(model, tile, precision="auto"):
+    """Return the Probabilities of a tile, two (H, W) float32 maps.
+
+    The tile is padded by reflection (without repeating the edge pixel) to a multiple of 32, split evenly, as published,
+    and the padding is cut off again. It runs where the model is. A tile of more than 1280 px a side is seen in overlapping
+    windows, all scaled by the whole tile's minimum and maximum; a bar shows progress.
+
+    precision : "float32", "bfloat16", or "auto": bfloat16 for a wide network where the hardware computes in it natively.
+
+    Warns where a network that was never trained without MUL is given a tile without, and where MUL is not in the sensor's
+    counts. Raises ValueError for a tile smaller than 32 px a side, and for a model in training mode.
+    """
+    eye = Eye.of(model, precision)
+    check_bands(eye, model, f"tile {tile.name!r}", tile.shape, tile.mul is not None)
+    images = bands_of(tile, eye.channels)
+    for mul in images[1:]:
+        check_counts(f"tile {tile.name!r}", mul.dtype, mul.max())
+    rows = blended(tile.shape, lambda *span: [image[slice(*span)] for image in images], eye.looking(limits(tile)), eye.batch)
+    maps = np.concatenate(list(rows), axis=1)
+    return Probabilities(*maps, origin(model, eye.dtype))
+
+
+@dataclass(frozen=True)
+class Eye:
+    """A network as it predicts: what to call, its input channels, where and in which torch dtype it computes."""
+
+    network: Callable
+    channels: int
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, model, precision):
+        """Return the Eye of a TernausNetV2; raises ValueError for one that cannot predict."""
+        channels = model.settings["num_input_channels"]
+        if channels not in (3, 11) or model.settings["num_classes"] != 2:
+            raise ValueError(
+                f"the model reads {channels} channels and gives {model.settings['num_classes']} maps; predict feeds RGB (3) "
+                "or RGB + 8 MUL bands (11) and takes building and border (2). Build the network with these numbers."
+            )
+        if model.training:
+            raise ValueError("the model is in training mode, where a prediction would change it. Call model.eval() first.")
+        device = next(model.parameters()).device
+        narrow = model.settings["width"] < NARROW
+        chosen = torch.float32 if narrow else best_precision(device)
+        dtype = chosen if precision == "auto" else checked_precision(precision)
+        return cls(folded(model, dtype), channels, device, dtype)
+
+    @property
+    def batch(self):
+        """How many windows to look at together."""
+        return BATCH if self.device.type == "cuda" else 1
+
+    def looking(self, limits):
+        """Return a function from windows, each [rgb] or [rgb, mul] of (h, w, C), to (windows, 2, h, w) float32 maps.
+
+        limits : RGB's least and greatest values, which become 0 and 1.
+        """
+
+        def look(windows):
+            with torch.inference_mode():
+                images = [standardised(scaled_bands(window, limits, self.channels, self.device)) for window in windows]
+                x = torch.stack(images).permute(0, 3, 1, 2)  # (N, C, h, w), channels last in memory
+                return torch.sigmoid(self.network(x)).cpu().numpy()
+
+        return look
+
+
+def check_bands(eye, model, what, shape, has_mul):
+    """Raise ValueError for a scene too small for the network, and warn where the MUL bands that it needs are missing."""
+    if min(shape) < STRIDE:
+        raise ValueError(f"{what} is {shape[0]} x {shape[1]} px; the network needs {STRIDE} px a side. Pass a larger tile.")
+    if not has_mul and eye.channels > 3 and not getattr(model, "copes_without_mul", False):
+        warnings.warn(
+            f"{what} has no MUL bands and this network was not trained without them: expect poor maps. "
+            'Pass mul_path, or use load_model("mini").',
+            stacklevel=3,
+        )
+
+
+def check_counts(what, dtype, greatest):
+    """Warn where MUL's greatest value says that its values are not the sensor's counts."""
+    if 0 < greatest <= 255:
+        warnings.warn(
+            f"the MUL bands of {what} are {dtype} up to {greatest}; the network knows 11-bit counts up to 2047. "
+            "Pass the sensor's counts, or no MUL: tile.replace(mul=None).",
+            stacklevel=3,
+        )
+
+
+def as_input(tile, channels=11):
+    """Return the tile as the published network wants it: (channels, H, W) float32.
+
+    RGB is scaled to [0, 1] (see ``scaled``), then by ImageNet's mean and standard deviation; MUL stays as scaled. With
+    ``channels`` 3, RGB alone.
+    """
+    bands = standardised(scaled_bands(bands_of(tile, channels), limits(tile), channels))
+    return bands.permute(2, 0, 1).contiguous().numpy()
+
+
+def scaled(tile):
+    """Return (11, H, W) float32: RGB by each channel's minimum and maximum over the tile, MUL divided by 2047.
+
+    A constant channel becomes 0, and so do the MUL bands of a tile without them.
+    """
+    return scaled_bands(bands_of(tile), limits(tile)).permute(2, 0, 1).contiguous().numpy()
+
+
+def limits(tile):
+    """Return each RGB channel's least and greatest value, two (3,) arrays."""
+    return tile.rgb.min(axis=(0, 1)), tile.rgb.max(axis=(0, 1))
+
+
+def bands_of(tile, channels=11):
+    """Return [rgb, mul], or [rgb] for a tile without MUL or a network of 3 channels."""
+    return [tile.rgb] if tile.mul is None or channels == 3 else [tile.rgb, tile.mul]
+
+
+def scaled_bands(images, limits, channels=11, device="cpu"):
+    """Return [rgb] or [rgb, mul] as (H, W, channels) float32 on a device, RGB between its ``limits``, MUL over 2047."""
+    rgb, *mul = (torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device).float() for image in images)
+    low, high = (torch.tensor(each.astype(np.float32), device=device) for each in limits)
+    bands = torch.zeros(*rgb.shape[:2], channels, device=device)
+    bands[..., :3] = (rgb - low) / torch.where(high > low, high - low, 1)
+    if mul:
+        bands[..., 3:] = mul[0] / MUL_SCALE
+    return bands
+
+
+def standardised(bands):
+    """Return (H, W, C) ``bands`` with RGB scaled by ImageNet's mean and standard deviation, in place."""
+    bands[..., :3] -= torch.tensor(IMAGENET_MEAN, device=bands.device)
+    bands[..., :3] /= torch.tensor(IMAGENET_STD, device=bands.device)
+    return bands
+
+
+def origin(model, dtype):
+    """Return what a recipe needs of how maps were made; None for a model that ``load_model`` did not load."""
+    if not hasattr(model, "origin"):
+        return None
+    names = {dtype: name for name, dtype in PRECISIONS.items()}
+    return model.origin | {"precision": names[dtype], "thresholds": asdict(model.thresholds)}
+
+
+def best_precision(device):
+    """Return torch.bfloat16 where ``device`` multiplies matrices in it natively, else torch.float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
+    if device.type != "cpu":
+        return torch.float32
+    features = (
+        torch.backends.cpu.get_cpu_capability(),
+        *(name for name, has in torch.cpu.get_capabilities().items() if has is True),
+    )
+    return torch.bfloat16 if {"avx512_bf16", "amx_bf16", "amx_tile"} & set(features) else torch.float32
+
+
+def checked_precision(precision):
+    """Return the torch dtype of a precision's name."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; it must be 'auto', {' or '.join(map(repr, PRECISIONS))}.")
+    return PRECISIONS[precision]

@@ -1,0 +1,144 @@
+"""Exports: instances as the files that other programs read. Each is written whole or not at all."""
+
+import json
+import warnings
+
+import numpy as np
+
+from ..files import checked_path, replacing
+from ..tiles import write_geotiff
+from .vectors import checked_labels, checked_probabilities, means, numbered, placeless
+
+DECIMALS = 7  # of a degree, about 1 cm on the ground: a thirtieth of a pixel
+
+
+def write_geojson(frame, path):
+    """Write a GeoDataFrame as GeoJSON (RFC 7946): WGS 84 longitude and latitude, 7 decimals, exteriors counterclockwise.
+
+    A frame in another CRS is reprojected. One without a CRS keeps its positions, pixels mostly, and a UserWarning says so.
+    Missing values become null, ``neighbours`` an array. Raises ValueError for anything but a GeoDataFrame and a path that
+    ends in .geojson or .json.
+    """
+    import shapely
+
+    path = checked_path(path, ".geojson", ".json")
+    checked_frame(frame)
+    if frame.crs is None:
+        warnings.warn(f"the frame has no CRS: {path} gets its positions as they are, and maps misplace them.", stacklevel=2)
+    else:
+        frame = frame.to_crs("EPSG:4326")
+    geometry = shapely.set_precision(frame.geometry.values, 10.0**-DECIMALS)  # valid after rounding
+    geometry = shapely.transform(shapely.orient_polygons(geometry), lambda points: points.round(DECIMALS))
+    text = frame.set_geometry(geometry, crs=frame.crs).to_json(na="null", drop_id=True)
+    with replacing(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def write_geopackage(frame, path):
+    """Write a GeoDataFrame as a GeoPackage with one layer of MultiPolygons, named as the file; an old file is replaced.
+
+    ``neighbours`` become text, "2 5". Raises ValueError for anything but a GeoDataFrame and a path that ends in .gpkg.
+    """
+    path = checked_path(path, ".gpkg")
+    frame = plain(checked_frame(frame))
+    options = {"driver": "GPKG", "engine": "pyogrio", "promote_to_multi": True, "geometry_type": "MultiPolygon"}
+    with replacing(path) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided")  # the file says so itself
+        frame.to_file(part, layer=path.stem, **options)
+
+
+def write_geoparquet(frame, path):
+    """Write a GeoDataFrame as GeoParquet. ``neighbours`` become text, "2 5".
+
+    Raises ValueError for anything but a GeoDataFrame and a path that ends in .parquet or .geoparquet.
+    """
+    path = checked_path(path, ".parquet", ".geoparquet")
+    frame = plain(checked_frame(frame))
+    with replacing(path) as part:
+        frame.to_parquet(part, index=False)
+
+
+def write_label_geotiff(labels, tile, path):
+    """Write (H, W) labels as a GeoTIFF of the smallest unsigned type that holds them, in the place of ``tile``.
+
+    A tile without a georeference gives a plain TIFF, and a UserWarning says so. Raises ValueError for labels that are not
+    whole or not of the tile's shape, for a CRS without an EPSG code, and for a path that does not end in .tif or .tiff.
+    """
+    path, labels = checked_path(path, ".tif", ".tiff"), checked_labels(labels, tile.shape)
+    if tile.georeference is None or not tile.georeference.crs:
+        warnings.warn(placeless(tile), stacklevel=2)
+    write_geotiff(path, labels.astype(np.min_scalar_type(labels.max())), tile.georeference)
+
+
+def write_coco(labels, tile, path, probabilities=None):
+    """Write (H, W) labels as COCO instances (JSON) of one image: run lengths, box, area in pixels, category "building".
+
+    An annotation's ``id`` is its label, its ``segmentation`` an uncompressed run-length code of the whole image, so that
+    holes and parts survive; ``iscrowd`` is 0. With ``probabilities`` it has a ``score``, the mean building probability.
+    Raises ValueError for labels that are not whole or not of the tile's shape and a path that does not end in .json.
+    """
+    path, labels = checked_path(path, ".json"), checked_labels(labels, tile.shape)
+    checked_probabilities(probabilities, labels.shape)
+    height, width = labels.shape
+    name = tile.files.rgb.name if tile.files else f"{tile.name}.tif"
+    record = {
+        "info": {"description": f"buildings of {tile.name}"},
+        "licenses": [],
+        "images": [{"id": 1, "file_name": name, "width": width, "height": height}],
+        "categories": [{"id": 1, "name": "building", "supercategory": ""}],
+        "annotations": annotations(labels, probabilities),
+    }
+    text = json.dumps(record)
+    with replacing(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def annotations(labels, probabilities):
+    """Return a COCO annotation for each instance of (H, W) labels, with scores where there are Probabilities."""
+    from skimage.measure import regionprops
+
+    numbers, index = numbered(labels)
+    found = []
+    for label, shape, score in zip(numbers.tolist(), regionprops(index), means(index, probabilities), strict=True):
+        top, left, bottom, right = shape.bbox
+        annotation = {
+            "id": label,
+            "image_id": 1,
+            "category_id": 1,
+            "iscrowd": 0,
+            "area": int(shape.area),
+            "bbox": [left, top, right - left, bottom - top],
+            "segmentation": {"size": list(labels.shape), "counts": run_lengths(labels == label)},
+        }
+        found.append(annotation if probabilities is None else annotation | {"score": round(float(score), 6)})
+    return found
+
+
+def run_lengths(mask):
+    """Return the lengths of the runs of False, True, False ... down the columns of an (H, W) bool mask.
+
+    >>> run_lengths(np.array([[False, True], [True, True], [False, False]]))
+    [1, 1, 1, 2, 1]
+    """
+    pixels = mask.ravel(order="F")
+    changes = np.flatnonzero(np.diff(pixels, prepend=False))
+    return np.diff(changes, prepend=0, append=pixels.size).tolist()
+
+
+def checked_frame(frame):
+    """Return ``frame``; raises ValueError unless it is a GeoDataFrame."""
+    import geopandas
+
+    if not isinstance(frame, geopandas.GeoDataFrame):
+        raise ValueError(f"frame is {type(frame).__name__}; pass a GeoDataFrame, to_geodataframe(labels, tile).")
+    return frame
+
+
+def plain(frame):
+    """Return a GeoDataFrame whose ``neighbours`` are text, for files without lists."""
+    import pandas
+
+    if "neighbours" not in frame:
+        return frame
+    text = [" ".join(map(str, row)) for row in frame["neighbours"]]
+    return frame.assign(neighbours=pandas.array(text, dtype="string"))  # text where there are no rows, too

@@ -1,0 +1,166 @@
+"""Vectors: a label image as a table of polygons on the ground, one row an instance."""
+
+import warnings
+
+import numpy as np
+
+from ..tiles import Georeference
+from .outlines import outlines
+
+COLUMNS = ["label", "pixels", "area_m2", "building", "neighbours", "geometry"]
+PIXELS = Georeference((1, 0, 0, 0, 1, 0))  # of a tile without one
+
+
+def to_geodataframe(labels, tile, probabilities=None, simplify=0.0):
+    """Return a GeoDataFrame with one row an instance of ``labels``, in rising order of labels.
+
+    labels : (H, W) whole numbers, 0 where no building is, on the pixels of ``tile``.
+    tile : the Tile they were found on. Positions are in its CRS. Without a georeference they are column and row, without a
+        known CRS in the units of its transform; then ``crs`` is None, and a UserWarning says so.
+    probabilities : the Probabilities they were made from, for the column ``building``.
+    simplify : how far an outline may move, in metres on the ground. At 0 outlines are the edges of the pixels, and
+        rasterise to the same labels. Otherwise corners are left out (Douglas-Peucker), and less of them where an instance
+        would win or lose more than 2 % of its area or run into another. Walls that two share stay shared.
+
+    The columns are the same for every tile: ``label``; ``pixels``, how many it has; ``area_m2`` of the geometry in square
+    metres on the WGS 84 ellipsoid, NaN without a CRS; ``building``, the mean building probability of its pixels, NaN
+    without ``probabilities``; ``neighbours``, a tuple of the labels that share a pixel's edge or corner with it;
+    ``geometry``, a valid Polygon with holes, or a MultiPolygon of parts that share no edge.
+
+    Raises ValueError for labels that are not whole or not of the tile's shape, for a CRS that PROJ does not know, and for
+    a ``simplify`` below 0 or on a tile whose metres are not known.
+
+    >>> from tnv2 import Tile
+    >>> tile = Tile(np.zeros((2, 4, 3), np.uint8), georeference=Georeference((0.5, 0, 0, 0, -0.5, 1), "EPSG:32630"))
+    >>> frame = to_geodataframe(np.array([[1, 1, 0, 7], [1, 1, 0, 0]]), tile)
+    >>> frame[["label", "pixels", "neighbours"]].values.tolist()
+    [[1, 4, ()], [7, 1, ()]]
+    >>> frame.bounds.values.tolist()  # west, south, east, north
+    [[0.0, 0.0, 1.0, 1.0], [1.5, 0.5, 2.0, 1.0]]
+    """
+    import geopandas
+    import pandas
+    import shapely
+
+    labels, crs = checked_labels(labels, tile.shape), known_crs(tile.georeference)
+    checked_probabilities(probabilities, labels.shape)
+    if not 0 <= simplify < np.inf or (simplify and crs is None):
+        raise ValueError(
+            f"simplify is {simplify} and the tile's CRS {crs and crs.to_string()}; it is a distance in metres, 0 or more, "
+            "on a tile whose CRS is known. Leave it out for outlines on pixel edges."
+        )
+    if crs is None:
+        warnings.warn(placeless(tile), stacklevel=2)
+    numbers, index = numbered(labels)
+    metric = ground(tile.georeference, labels.shape) if simplify else np.eye(2)
+    where = tile.georeference or PIXELS
+    geometry = shapely.orient_polygons(shapely.transform(outlines(index, simplify, metric), where.to_world))
+    frame = {
+        "label": numbers.astype(np.int32),
+        "pixels": np.bincount(index.ravel(), minlength=1)[1:],
+        "area_m2": areas(geopandas.GeoSeries(geometry, crs=crs)),
+        "building": means(index, probabilities),
+        "neighbours": pandas.Series(neighbours(index, numbers), dtype=object),
+    }
+    return geopandas.GeoDataFrame(frame, geometry=geometry, crs=crs)[COLUMNS]
+
+
+def checked_labels(labels, shape=None):
+    """Return ``labels`` as an array; raises ValueError unless (H, W) whole numbers from 0, of ``shape`` if given."""
+    labels = np.asarray(labels)
+    shaped = labels.ndim == 2 and labels.size and shape in (None, labels.shape)
+    if not shaped or labels.dtype.kind not in "iu" or not 0 <= labels.min() <= labels.max() < 2**31:
+        raise ValueError(
+            f"labels are {labels.shape} {labels.dtype}; they must be {shape or '(H, W)'} whole numbers, 0 for background "
+            "and one positive number an instance. Pass what label_instances returned for this tile, or its truth."
+        )
+    return labels
+
+
+def checked_probabilities(probabilities, shape):
+    """Raise ValueError unless ``probabilities`` are None or of ``shape``."""
+    if probabilities is not None and probabilities.building.shape != shape:
+        raise ValueError(
+            f"probabilities are {probabilities.building.shape} and labels {shape}; both must be of one shape. "
+            "Pass those that predict returned for this tile."
+        )
+
+
+def known_crs(georeference):
+    """Return the pyproj CRS of a Georeference; None where there is none. Raises ValueError where PROJ does not know it."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    if georeference is None or not georeference.crs:
+        return None
+    try:
+        return CRS.from_user_input(georeference.crs)
+    except CRSError as error:
+        raise ValueError(
+            f'crs is {georeference.crs!r}, which PROJ does not know. Pass a code such as "EPSG:4326".'
+        ) from error
+
+
+def placeless(tile):
+    """Return the warning for a tile that has no georeference, or one without a CRS."""
+    lacks, units = ("CRS", "units of its transform") if tile.georeference else ("georeference", "pixels, column and row")
+    return (
+        f"tile {tile.name!r} has no {lacks}: positions are in {units}, and areas in square metres are not known. "
+        'Give it one: tile.replace(georeference=Georeference(transform, "EPSG:4326")).'
+    )
+
+
+def numbered(labels):
+    """Return (N,) the labels in use, rising, and (H, W) the place of each pixel's in them, from 1; 0 is background.
+
+    >>> numbered(np.array([[7, 0, 3]]))
+    (array([3, 7]), array([[2, 0, 1]]))
+    """
+    numbers, index = np.unique(labels, return_inverse=True)
+    index = index.reshape(labels.shape) + int(numbers[0] > 0)
+    return numbers[numbers > 0], index
+
+
+def means(index, probabilities):
+    """Return (N,) float64 mean building probabilities of the instances 1..N, NaN where ``probabilities`` are None."""
+    pixels = np.bincount(index.ravel())[1:]
+    if probabilities is None:
+        return np.full(len(pixels), np.nan)
+    return np.bincount(index.ravel(), probabilities.building.ravel())[1:] / pixels
+
+
+def neighbours(index, numbers):
+    """Return for each instance 1..N a tuple of those that share a pixel's edge or corner with it, by their ``numbers``.
+
+    >>> neighbours(np.array([[1, 1, 0], [2, 0, 3]]), np.array([10, 20, 30]))
+    [(20, 30), (10,), (10,)]
+    """
+    sides = [(index[:, :-1], index[:, 1:]), (index[:-1], index[1:])]
+    corners = [(index[:-1, :-1], index[1:, 1:]), (index[:-1, 1:], index[1:, :-1])]
+    pairs = np.hstack([np.stack([a, b])[:, (a != b) & (a > 0) & (b > 0)] for a, b in sides + corners])
+    found = [[] for _ in numbers]
+    for a, b in np.unique(np.hstack([pairs, pairs[::-1]]), axis=1).T:
+        found[a - 1].append(int(numbers[b - 1]))
+    return [tuple(row) for row in found]
+
+
+def areas(geometry):
+    """Return (N,) square metres on the WGS 84 ellipsoid of a GeoSeries, NaN where it has no CRS."""
+    from pyproj import Geod
+
+    if geometry.crs is None:
+        return np.full(len(geometry), np.nan)
+    geod = Geod(ellps="WGS84")
+    return np.array([abs(geod.geometry_area_perimeter(shape)[0]) for shape in geometry.to_crs("EPSG:4326")])
+
+
+def ground(georeference, shape):
+    """Return the (2, 2) matrix that takes a (column, row) vector to metres east and north, at the middle of (H, W)."""
+    from pyproj import Geod, Transformer
+
+    middle = np.array(shape[::-1]) / 2
+    points = georeference.to_world(middle + np.array([(0, 0), (1, 0), (0, 1)]))
+    degrees = Transformer.from_crs(georeference.crs, "EPSG:4326", always_xy=True).transform(*points.T)
+    (x, *others), (y, *levels) = degrees
+    azimuth, _, metres = Geod(ellps="WGS84").inv([x, x], [y, y], others, levels)
+    return metres * np.array([np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])

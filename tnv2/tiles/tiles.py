@@ -1,0 +1,256 @@
+"""Tiles: what a satellite saw of one place, where that is, and the footprints somebody drew on it."""
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..files import box, checked_name
+from .footprints import rasterise, read_footprints, unreadable
+from .georeference import Georeference
+from .grids import on_grid
+from .tiffs import UnfitError, decoded
+
+BANDS = ("coastal", "blue", "green", "yellow", "red", "red edge", "NIR1", "NIR2")  # WorldView-3 MUL, in file order
+
+# One row a product: the name's token in SpaceNet 2's first layout, in its second layout, and in SpaceNet 1.
+PRODUCTS = {
+    "rgb": ("RGB-PanSharpen", "PS-RGB", "3band"),
+    "mul": ("MUL-PanSharpen", "PS-MS", "8band"),
+    "native_mul": ("MUL", "MS"),
+    "footprints": ("buildings", "geojson_buildings", "Geo"),
+}
+PRODUCT_OF = {token: product for product, tokens in PRODUCTS.items() for token in tokens}
+TOKEN = re.compile("(?<![A-Za-z])(" + "|".join(sorted(PRODUCT_OF, key=len, reverse=True)) + ")_(?=AOI|img)")
+SUBFOLDERS = {*PRODUCT_OF, "geojson", "summaryData"}  # of a folder with one city's tiles
+IMAGE_ID = re.compile(r"(AOI_\d+_[A-Za-z]+)_(?:.*_)?(img\d+)$")
+
+
+@dataclass(frozen=True)
+class TileFiles:
+    """The files of one tile, as ``find_tiles`` saw them; absent ones are None."""
+
+    name: str
+    rgb: Path
+    mul: Path | None = None
+    footprints: Path | None = None
+
+    def __post_init__(self):
+        checked_name(self.name)
+
+    def read(self):
+        """Return the Tile."""
+        return read_tile(self.rgb, self.mul, self.footprints)
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One place seen by the satellite.
+
+    rgb : (H, W, 3) uint8, uint16 or float32, red, green, blue, as the file has them (11-bit counts in uint16).
+    mul : (H, W, 8) in the same dtypes, the WorldView-3 bands on the grid of ``rgb``; None without them.
+    name : for titles and file names, "AOI_2_Vegas_img2144".
+    georeference : where the tile lies; None if unknown.
+    truth : (H, W) int32 instance labels, 0 where no building is; None without footprints.
+    files : the TileFiles it was read from; None for a tile made of arrays.
+
+    Raises ValueError for wrong shapes or dtypes, and for values that are not finite.
+    """
+
+    rgb: np.ndarray
+    mul: np.ndarray | None = None
+    name: str = ""
+    georeference: Georeference | None = None
+    truth: np.ndarray | None = None
+    files: TileFiles | None = None
+
+    def __post_init__(self):
+        checked_image("rgb", self.rgb, 3)
+        if self.mul is not None:
+            checked_image("mul", self.mul, 8)
+            if self.mul.shape[:2] != self.rgb.shape[:2]:
+                raise ValueError(
+                    f"mul is {self.mul.shape[:2]} and rgb {self.rgb.shape[:2]} px; "
+                    "a Tile holds both on one grid. Read files with read_tile, which resamples native MUL."
+                )
+        if self.truth is not None:
+            truth = np.asarray(self.truth)
+            if (
+                truth.shape != self.rgb.shape[:2]
+                or truth.dtype.kind not in "iu"
+                or not 0 <= truth.min() <= truth.max() < 2**31
+            ):
+                raise ValueError(
+                    f"truth is {truth.shape} {truth.dtype}; it must be an {self.rgb.shape[:2]} array of whole labels, "
+                    "0 for background and one positive number a building."
+                )
+            object.__setattr__(self, "truth", truth.astype(np.int32))
+
+    @property
+    def shape(self):
+        """(H, W) in pixels."""
+        return self.rgb.shape[:2]
+
+    def replace(self, **changes):
+        """Return a copy with other fields, ``tile.replace(mul=None)``."""
+        return replace(self, **changes)
+
+    def __repr__(self):
+        buildings = "no footprints" if self.truth is None else f"{len(np.unique(self.truth[self.truth > 0]))} footprints"
+        bands = "RGB" if self.mul is None else "RGB + 8 bands"
+        return f"Tile({self.name!r}, {self.shape[0]} x {self.shape[1]} px, {bands} {self.rgb.dtype}, {buildings})"
+
+
+def find_tiles(folder=None):
+    """Return the TileFiles under ``folder``, sorted by place and number; no file is opened.
+
+    Without a folder: under the one that the environment variable TNV2_TILES names, or else the kit's samples.
+
+    Both SpaceNet 2 layouts and SpaceNet 1's (``3band_AOI_1_RIO_img8.tif``) are known by their file names. Where a tile has
+    pan-sharpened and native MUL, the pan-sharpened one is taken; where it has no GeoJSON, the challenge's CSV of its city
+    (``*Building_Solutions.csv``) stands in. Raises FileNotFoundError where there is no tile.
+    """
+    folder = Path(folder or os.environ.get("TNV2_TILES") or box("sample_data")).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder} is not a folder. Pass, or set TNV2_TILES to, the folder that holds RGB-PanSharpen/ or PS-RGB/."
+        )
+    found, solutions = {}, {}
+    for path in sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names):
+        if path.name.endswith("Building_Solutions.csv"):
+            solutions[path.name.split("_Train")[0]] = path
+        elif path.suffix.lower() in (".tif", ".tiff", ".geojson") and (token := TOKEN.search(path.name)):
+            found.setdefault(image_id(path), []).append((PRODUCT_OF[token[1]], path))
+    tiles = [tile_files(name, files, solutions) for name, all_files in found.items() for files in apart(all_files)]
+    if not any(tiles):
+        raise FileNotFoundError(
+            f"{folder} holds no RGB tile that is named as SpaceNet names them, RGB-PanSharpen_AOI_2_Vegas_img1.tif or "
+            "SN2_buildings_train_AOI_2_Vegas_PS-RGB_img1.tif. Pass their folder, or each file to read_tile."
+        )
+    return sorted(filter(None, tiles), key=lambda files: natural(files.name))
+
+
+def apart(files):
+    """Return one tile's (product, path) pairs as a list of groups: by folder where several RGB files have one name."""
+    if sum(product == "rgb" for product, _ in files) < 2:
+        return [files]
+    groups = {}
+    for product, path in files:
+        groups.setdefault(city_folder(path), []).append((product, path))
+    return list(groups.values())
+
+
+def tile_files(name, files, solutions):
+    """Return the TileFiles of (product, path) pairs, None without an RGB file; ``solutions`` are CSVs by city."""
+    by_product = dict(reversed(files))  # the first of a kind counts
+    if "rgb" not in by_product:
+        return None
+    mul = by_product.get("mul", by_product.get("native_mul"))
+    return TileFiles(name, by_product["rgb"], mul, by_product.get("footprints", solutions.get(name.rsplit("_img", 1)[0])))
+
+
+def sample_tiles():
+    """Return the tiles that come with the kit: synthetic scenes with exact footprints."""
+    return [files.read() for files in find_tiles(box("sample_data"))]
+
+
+def read_tile(rgb_path, mul_path=None, footprints_path=None):
+    """Return the Tile of an RGB file, its 8-band file and its footprints (GeoJSON or the challenge CSV).
+
+    Native MUL is resampled onto the RGB grid, by georeference where both files have one. Footprints become ``truth``, one
+    label a footprint; where two overlap, the smaller is on top.
+
+    Raises FileNotFoundError for a missing file and ValueError for one that cannot be what it is passed as.
+    """
+    rgb_path = Path(rgb_path)
+    rgb, georeference = read_image(rgb_path, 3, "RGB-PanSharpen or PS-RGB")
+    mul = truth = None
+    if mul_path is not None:
+        mul, mul_georeference = read_image(Path(mul_path), 8, "MUL or MUL-PanSharpen")
+        mul = on_grid(mul, mul_georeference, rgb.shape[:2], georeference, f"{mul_path} and {rgb_path}")
+    if footprints_path is not None:
+        buildings = read_footprints(footprints_path, georeference, image_id(rgb_path))
+        with unreadable(footprints_path):
+            truth = rasterise(buildings, rgb.shape[:2])
+        if buildings and not truth.any():
+            raise ValueError(
+                f"{footprints_path} has {len(buildings)} footprints and none lies on {rgb_path}. Pass the file of the same "
+                "image number; positions are in degrees or in the tile's CRS, or in pixels for a tile without georeference."
+            )
+    name, paths = image_id(rgb_path), (path and Path(path) for path in (rgb_path, mul_path, footprints_path))
+    return Tile(rgb, mul, name, georeference, truth, TileFiles(name, *paths))
+
+
+def read_image(path, bands, product):
+    """Return the (H, W, bands) array of a TIFF and its Georeference, or None; channel-first files are turned."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist. Pass the path of a {product} GeoTIFF.")
+    try:
+        array, georeference = decoded(path, bands)
+    except UnfitError as error:
+        raise ValueError(f"{path} {error}") from None
+    except Exception as error:  # tifffile and its codecs raise whatever the damage leads to
+        raise ValueError(
+            f"{path} cannot be read as a TIFF ({type(error).__name__}: {str(error)[:300]}). Tiles are GeoTIFF files; "
+            "this one is damaged, cut short or of another format. Fetch it again."
+        ) from error
+    if array.ndim == 2 and bands == 1:
+        array = array[..., None]
+    if array.ndim == 3 and array.shape[2] != bands and array.shape[0] == bands:
+        array = np.moveaxis(array, 0, 2)
+    if array.ndim != 3 or array.shape[2] != bands:
+        came = f"{array.shape[2]} bands" if array.ndim == 3 and array.shape[2] < 32 else f"shape {array.shape}"
+        raise ValueError(
+            f"{path} has {came}; SpaceNet's {product} has {bands}. "
+            + (
+                "Pass that file, or leave mul_path out to use RGB alone."
+                if bands == 8
+                else f"Keep {'red, green and blue' if bands == 3 else 'one band'} alone."
+            )
+        )
+    try:
+        checked_image("the image", array, bands)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return np.ascontiguousarray(array), georeference
+
+
+def image_id(path):
+    """Return SpaceNet's ImageId for a file.
+
+    >>> image_id("SN2_buildings_train_AOI_2_Vegas_PS-RGB_img2144.tif")
+    'AOI_2_Vegas_img2144'
+    """
+    stem = Path(path).stem
+    match = IMAGE_ID.search(stem)
+    return "_".join(match.groups()) if match else stem
+
+
+def city_folder(path):
+    """Return the folder that holds a file's product folder: the tiles of one city, or of one crop of it."""
+    folder = path.parent
+    while folder.name in SUBFOLDERS:
+        folder = folder.parent
+    return folder
+
+
+def natural(name):
+    """Return a sort key that puts img9 before img10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
+def checked_image(what, array, bands):
+    """Raise ValueError unless ``array`` is an (H, W, bands) image of a dtype and of values that the kit can show."""
+    if not isinstance(array, np.ndarray) or array.ndim != 3 or array.shape[2] != bands or 0 in array.shape:
+        came = getattr(array, "shape", type(array).__name__)
+        raise ValueError(f"{what} is {came}; it must be (H, W, {bands}). Move the bands to the last axis.")
+    if array.dtype not in (np.uint8, np.uint16, np.float32):
+        raise ValueError(
+            f"{what} is {array.dtype}; it must be uint8, uint16 or float32. "
+            "Convert an array with astype, a file with gdal_translate -ot UInt16."
+        )
+    if array.dtype == np.float32 and not np.isfinite(array).all():
+        count = np.count_nonzero(~np.isfinite(array))
+        raise ValueError(f"{what} has {count} NaN or infinite values; all must be finite. Fill no-data with 0.")

@@ -1,0 +1,61 @@
+"""Targets: what a network is taught to answer, and the loss that says how far it is from that."""
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+
+def border_target(labels, reach=4):
+    """Return (H, W) bool: where two instances touch or are at most about ``2 * reach`` px apart.
+
+    As the network's authors describe it: grow the instances, let their watershed meet, and keep the line where two of
+    them meet, made 3 to 4 px wide::
+
+        1 1 1 1 . . 2 2 2      1 1 1 1 1 2 2 2 2      . . . # # # # . .
+        1 1 1 1 . . 2 2 2  ->  1 1 1 1 1 2 2 2 2  ->  . . . # # # # . .
+        1 1 1 1 . . . . .      1 1 1 1 1 2 2 2 2      . . . # # # # . .
+           instances             grown until             the border
+                                   they meet
+
+    An instance with nobody near has no border. Side by side with the building map the border says where to cut it.
+
+    >>> border_target(np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]])).astype(int)
+    array([[0, 0, 0, 1, 1, 1, 1, 0, 0]])
+    """
+    from skimage.segmentation import expand_labels
+
+    grown = expand_labels(labels, reach).astype(np.float32)
+    nearby = np.ones((3, 3), np.uint8)
+    highest = cv2.dilate(grown, nearby)
+    lowest = -cv2.dilate(np.where(grown > 0, -grown, -np.inf).astype(np.float32), nearby)  # of the labels, not of 0
+    line = (highest > lowest) & (grown > 0)
+    return cv2.dilate(line.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))) > 0
+
+
+def known_border(labels, merged):
+    """Return (H, W) bool: where ``border_target`` can be believed.
+
+    ``merged`` labels have touching buildings as one, so the border between them is missing. Inside an instance that is much
+    larger than its neighbours, over 1.8 times the median area, it is therefore not taught.
+    """
+    area = np.bincount(labels.ravel())
+    if not merged or area.size == 1:
+        return np.ones(labels.shape, bool)
+    large = area > 1.8 * np.median(area[1:])
+    large[0] = False
+    return ~large[labels]
+
+
+def segmentation_loss(logits, targets, known, jaccard=0.3):
+    """Return BCE mixed with the soft Jaccard loss, summed over the two maps: ``(1 - jaccard) * BCE + jaccard * (1 - J)``.
+
+    The loss of TernausNetV2 (Iglovikov et al., CVPR Workshops 2018). logits, targets, known : (N, 2, H, W); pixels count
+    where ``known`` is 1. J is sum(p t) / (sum(p) + sum(t) - sum(p t)) over the batch, a map at a time.
+    """
+    over = (0, 2, 3)
+    bce = F.binary_cross_entropy_with_logits(logits, targets, weight=known, reduction="none").sum(over) / known.sum(over)
+    p, t = torch.sigmoid(logits) * known, targets * known
+    both = (p * t).sum(over)
+    either = p.sum(over) + t.sum(over) - both
+    return ((1 - jaccard) * bce + jaccard * (1 - (both + 1) / (either + 1))).sum()

@@ -1,0 +1,5 @@
+"""Widgets: state in Python, views in the browser that only render."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,3 @@
+from .bands import BandViewer as BandViewer
+from .heatmap import SweepMap as SweepMap
+from .tuner import ThresholdTuner as ThresholdTuner

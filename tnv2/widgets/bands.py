@@ -1,0 +1,249 @@
+"""BandViewer: a tile's bands as colours, and what two of its pixels say in all bands."""
+
+import threading
+from operator import index
+
+import ipywidgets
+import numpy as np
+
+from ..pictures import COMPOSITES, PALETTE, difference_map, normalised_difference, scaled
+from ..tiles import BANDS, checked_image
+from .views import Chart, Picture, binned
+
+# WorldView-3's bands, from and to in nm.
+RANGES = ((400, 450), (450, 510), (510, 580), (585, 625), (630, 690), (705, 745), (770, 895), (860, 1040))
+CENTRES = {name: sum(limits) / 2 for name, limits in zip(BANDS, RANGES, strict=True)}
+NAMED = {name: tuple(BANDS[band] for band in three) for name, three in COMPOSITES.items()}
+INDICES = {"NDVI": ("NIR1", "red"), "NDWI": ("green", "NIR1")}
+MEANINGS = {"NDVI": "NDVI, high for living plants", "NDWI": "NDWI, high for open water"}
+ANY, NO_INDEX = "any three", "none"
+TAILS = (0.1, 99.9)  # a histogram leaves out the rest, or a few glints would squeeze it to the left
+RED, GREEN, BLUE = (f"rgb{tuple(PALETTE[i].tolist())}" for i in (5, 2, 4))  # of lines; colour-blind readers tell them apart
+
+
+class BandViewer(ipywidgets.VBox):
+    """Any three bands as red, green and blue, NDVI and NDWI, a stretch with its histogram, and the spectra of two pixels.
+
+    tile : Tile; without MUL bands, only what RGB can show is offered.
+    native_mul : (h, w, 8), h about H / 4: the bands of the same place before pan-sharpening, in the counts of ``tile.mul``;
+        shown beside it, at the same size and with the same stretch. ``tifffile.imread`` reads them from a MUL file.
+
+    A click on a picture chooses a pixel, the next click a second one; then the older of the two is replaced. By keyboard:
+    Tab to the picture, arrow keys move the newest pixel (with Shift by ten), Enter starts another.
+
+    The controls are ipywidgets, read and set through ``.value``: ``composite`` ("true colour", "false colour", "red edge",
+    "coastal", "any three"), the bands shown as ``red``, ``green`` and ``blue`` ("coastal" ... "NIR2"), ``index`` ("none",
+    "NDVI", "NDWI") and ``stretch`` (low and high percentile). Beside them there are
+
+    ``picture`` : (H, W, 3) uint8, as shown; ``native_picture`` : the same of ``native_mul``, or None;
+    ``limits`` : (2, 3), the counts that become 0 and 255 in red, green and blue; None while an index is shown;
+    ``bands``, ``wavelengths`` : the names of the tile's bands in file order, and (B,) their centres in nm;
+    ``pixels`` : a list of at most two (row, column), may be set; ``spectra`` : (N, B), their counts.
+    """
+
+    def __init__(self, tile, native_mul=None):
+        if native_mul is not None:
+            checked_native(native_mul, tile)
+        self._tile, self._native = tile, native_mul
+        self._image = tile.rgb if tile.mul is None else tile.mul  # (H, W, B)
+        self.bands = ("red", "green", "blue") if tile.mul is None else BANDS
+        self.wavelengths = np.array([CENTRES[name] for name in self.bands])
+        self.picture = self.native_picture = self.limits = None
+        self._pixels, self._newest = [], -1
+        self._lock, self._settling = threading.RLock(), False  # the browser's messages arrive in a thread of their own
+        self._make_controls()
+        self._make_views()
+        controls = ipywidgets.VBox([self.composite, self.red, self.green, self.blue, self.index, self.stretch])
+        pictures = ipywidgets.HBox(self._views).add_class("tnv2-viewer-pictures")
+        panel = ipywidgets.VBox([controls, self._histogram, self._spectrum]).add_class("tnv2-viewer-panel")
+        note = "This tile has no MUL bands: RGB alone has one composite, no NDVI or NDWI, and three points a spectrum."
+        notes = [ipywidgets.Label(note).add_class("tnv2-viewer-note")] if tile.mul is None else []
+        super().__init__([*notes, pictures, panel])
+        self.add_class("tnv2-viewer").add_class("tnv2-viewer-single" if native_mul is None else "tnv2-viewer-pair")
+        self._draw()
+        self._plot_spectra()
+
+    @property
+    def pixels(self):
+        """The chosen pixels, at most two, as (row, column); the marks on the picture number them 1 and 2."""
+        return list(self._pixels)
+
+    @pixels.setter
+    def pixels(self, pixels):
+        pixels = checked_pixels(pixels, self._tile.shape)
+        with self._lock:
+            self._pixels, self._newest = pixels, len(pixels) - 1
+            self._plot_spectra()
+
+    @property
+    def spectra(self):
+        """(N, B) counts of the N chosen pixels in the tile's B bands, in file order."""
+        rows, columns = np.array(self._pixels, int).reshape(-1, 2).T
+        return self._image[rows, columns]
+
+    def _make_controls(self):
+        full = self._tile.mul is not None
+        options = [(f"{name}, {centre:.0f} nm", name) for name, centre in CENTRES.items() if name in self.bands]
+        self.composite = dropdown("composite", [*NAMED, ANY] if full else ["true colour"], "named choices of three bands")
+        self.red, self.green, self.blue = self._chosen = tuple(
+            dropdown(f"as {name}", options, f"the band that is shown as {name}", name) for name in ("red", "green", "blue")
+        )
+        self.index = dropdown("index", [NO_INDEX, *INDICES] if full else [NO_INDEX], "a map of two bands, from -1 to 1")
+        self.stretch = ipywidgets.FloatRangeSlider(
+            value=(2, 98), min=0, max=100, step=0.5, readout_format=".1f", description="stretch %", layout={"width": "auto"},
+            tooltip="the percentiles of the counts that become darkest and brightest",
+        )  # fmt: skip
+        for control in (self.composite, *self._chosen, self.index):
+            control.disabled = not full
+        for control in (self.composite, *self._chosen, self.index, self.stretch):
+            control.observe(self._changed, "value")
+
+    def _make_views(self):
+        size, height = pixel_metres(self._tile), self._tile.shape[0]
+        titles = [""]
+        if self._native is not None:
+            ratio = height / len(self._native)
+            native = f"native, {ratio * size:.2g} m" if size else f"native, {ratio:.2g} times as wide pixels"
+            titles = [native, f"pan-sharpened, {size:.2g} m" if size else "pan-sharpened"]
+        self._views = [Picture(title=title, name=self._tile.name, shape=list(self._tile.shape)) for title in titles]
+        for view in self._views:
+            view.on_msg(self._asked)
+        self._histogram, self._spectrum = Chart(), Chart()
+
+    def _changed(self, change):
+        """Draw once, after the composite and its three bands agree."""
+        with self._lock:
+            if self._settling:
+                return
+            self._settling = True
+            try:
+                if change.owner is self.composite and change.new in NAMED and self._tile.mul is not None:
+                    self.red.value, self.green.value, self.blue.value = NAMED[change.new]
+                elif change.owner in self._chosen:
+                    self.composite.value = next((name for name, three in NAMED.items() if three == self._three()), ANY)
+                self._draw()
+            finally:
+                self._settling = False
+
+    def _three(self):
+        return tuple(control.value for control in self._chosen)
+
+    def _draw(self):
+        has_index = self.index.value != NO_INDEX
+        self.stretch.disabled = has_index  # an index has its own colours, from -1 to 1
+        if self._tile.mul is not None:
+            for control in (self.composite, *self._chosen):
+                control.disabled = has_index
+        images = [self._image] if self._native is None else [self._image, self._native]
+        pictures = self._differences(images) if has_index else self._composites(images)
+        self.picture, self.native_picture = [*pictures, None][:2]
+        shows = self.index.value if has_index else f"{self.composite.value}: {', '.join(self._three())}"
+        for view, picture in zip(self._views, reversed(pictures), strict=True):
+            view.show(picture, shows)
+
+    def _composites(self, images):
+        """Return three bands of each image as a picture, all between the limits of the first; draw its histogram."""
+        three = self._three()
+        images = [image[..., [self.bands.index(name) for name in three]] for image in images]
+        marks = np.percentile(images[0].reshape(-1, 3), (*self.stretch.value, *TAILS), axis=0)
+        self.limits = marks[:2]
+        span, lines = (float(marks.min()), float(marks.max())), []
+        for i, colour in enumerate((RED, GREEN, BLUE)):
+            dark, bright = self.limits[:, i].tolist()
+            lines.append(binned(images[0][..., i], span, f"{three[i]}, {dark:.4g} to {bright:.4g}", colour, (dark, bright)))
+        self._histogram.draw("histogram", self._unit(), "pixels", lines, steps=True)
+        return [scaled(image, *self.limits) for image in images]
+
+    def _differences(self, images):
+        """Return the index of each image as a picture; draw its histogram over the colour bar."""
+        name, (first, second) = self.index.value, INDICES[self.index.value]
+        maps = [normalised_difference(image[..., BANDS.index(first)], image[..., BANDS.index(second)]) for image in images]
+        line = binned(maps[0], (-1, 1), f"({first} - {second}) / ({first} + {second})", "currentColor")
+        bar = [f"rgb{tuple(colour)}" for colour in difference_map(np.linspace(-1, 1, 65)[None])[0].tolist()]
+        self._histogram.draw("histogram", MEANINGS[name], "pixels", [line], steps=True, bar=bar)
+        self.limits = None
+        return [difference_map(each) for each in maps]
+
+    def _plot_spectra(self):
+        lines = [
+            {"x": self.wavelengths.tolist(), "y": counts, "label": f"{i + 1}: row {row}, column {column}",
+             "colour": (BLUE, RED)[i], "dashed": i == 1, "names": self.bands}
+            for i, ((row, column), counts) in enumerate(zip(self._pixels, self.spectra.tolist(), strict=True))
+        ]  # fmt: skip
+        hint = "" if lines else "Click the picture to see a pixel in all bands; click again to compare."
+        self._spectrum.draw("spectrum", "wavelength, nm", self._unit(), lines, span=[400, 1000], hint=hint)
+        for view in self._views:
+            view.pixels = [list(pixel) for pixel in self._pixels]
+
+    def _unit(self):
+        return "value" if self._image.dtype == np.float32 else "counts"
+
+    def _asked(self, view, content, buffers):
+        """Choose the pixel that was clicked, or move the newest one by a key's step."""
+        with self._lock:
+            moved = "step" in content and not content["fresh"] and self._pixels
+            slot = self._newest if moved else (self._newest + 1) % 2
+            self._pixels[slot : slot + 1] = [tuple(content.get("pixel") or self._beside(content["step"]))]
+            self._newest = slot
+            self._plot_spectra()
+
+    def _beside(self, step):
+        start = self._pixels[self._newest] if self._pixels else np.array(self._tile.shape) // 2
+        return np.clip(np.add(start, step), 0, np.array(self._tile.shape) - 1).tolist()
+
+
+def dropdown(description, options, tooltip, value=None):
+    """Return a Dropdown as wide as its column, at its first option unless told."""
+    value = options[0] if value is None else value
+    layout = {"width": "auto"}
+    return ipywidgets.Dropdown(options=options, value=value, description=description, tooltip=tooltip, layout=layout)
+
+
+def pixel_metres(tile):
+    """Return how far apart the tile's rows are on the ground, in metres; None where the tile does not say."""
+    import pyproj
+
+    if tile.georeference is None or not tile.georeference.crs:
+        return None
+    row, column = np.array(tile.shape) / 2
+    x, y = tile.georeference.to_world([(column, row), (column, row + 1)]).T
+    try:
+        to_degrees = pyproj.Transformer.from_crs(tile.georeference.crs, "EPSG:4326", always_xy=True)
+        return pyproj.Geod(ellps="WGS84").line_length(*to_degrees.transform(x, y))
+    except pyproj.exceptions.ProjError:  # a coordinate system of somebody's own
+        return None
+
+
+def checked_pixels(pixels, shape):
+    """Return at most two (row, column) within ``shape`` as a list of pairs of int; raise ValueError for anything else."""
+    try:
+        pairs = [(index(row), index(column)) for row, column in pixels]
+    except (TypeError, ValueError):
+        pairs = None
+    if pairs is None or len(pairs) > 2 or not all(0 <= r < shape[0] and 0 <= c < shape[1] for r, c in pairs):
+        raise ValueError(
+            f"pixels is {pixels!r}; it must be a list of at most two (row, column) in whole numbers, rows 0 to "
+            f"{shape[0] - 1} and columns 0 to {shape[1] - 1}. Pass [(10, 20), (30, 40)], say, or [] for none."
+        )
+    return pairs
+
+
+def checked_native(native_mul, tile):
+    """Raise ValueError unless ``native_mul`` can be the coarser original of ``tile.mul``."""
+    if tile.mul is None:
+        raise ValueError(
+            f"native_mul came with tile {tile.name!r}, which has no MUL bands to compare it with. Read the tile with its "
+            "MUL-PanSharpen file, or leave native_mul out."
+        )
+    checked_image("native_mul", native_mul, 8)
+    ratios = np.divide(tile.shape, native_mul.shape[:2])
+    if ratios.min() <= 1 or abs(ratios[0] / ratios[1] - 1) > 0.05:
+        raise ValueError(
+            f"native_mul is {native_mul.shape[:2]} px and the tile {tile.shape}; native MUL is coarser and of the same "
+            "proportions, as (163, 163) is to (650, 650). Pass the MUL file of the same tile, not MUL-PanSharpen."
+        )
+    if (native_mul.dtype == np.uint8) != (tile.mul.dtype == np.uint8):
+        raise ValueError(
+            f"native_mul is {native_mul.dtype} and the tile's MUL {tile.mul.dtype}; one stretch fits both only where they "
+            "hold the same counts. Pass both as 11-bit files, or both as 8-bit ones."
+        )

@@ -1,0 +1,62 @@
+"""Handouts: a tuner as one HTML file that opens from disk, with no server, no kernel and no network.
+
+The page holds the same script as the widget.
+"""
+
+import base64
+import html
+import json
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..files import replacing
+from .views import joined, source
+
+SCRIPT = joined("engine.js", "dom.js", "stage.js", "tuner.js")
+ARRAYS = ("_building", "_border", "_truth", "_heat")
+
+
+def handout(state):
+    """Return the HTML of a tuner's ``state``: the traits that the view reads, arrays as bytes.
+
+    Maps and footprints are deflated, pictures are JPEG: they are looked at, never computed with.
+    """
+    height, width = state["_shape"]
+    pictures = {
+        name: jpeg(np.frombuffer(rgb, np.uint8).reshape(height, width, 3)) for name, rgb in state["_pictures"].items()
+    }
+    content = {
+        "traits": {name: value for name, value in state.items() if name not in (*ARRAYS, "_pictures")},
+        "arrays": {name: packed(zlib.compress(state[name], 9)) for name in ARRAYS},
+        "pictures": {name: packed(data) for name, data in pictures.items()},
+    }
+    parts = {
+        "title": html.escape(state["_name"]),
+        "css": source("tuner.css"),
+        "module": SCRIPT.replace("export default { render };", ""),
+        "state": json.dumps(content).replace("<", "\\u003c"),  # so that no name can end the script
+    }
+    page = source("handout.html")
+    before = {name: page.index(f"<!-- {name} -->") for name in parts}
+    for name in sorted(parts, key=before.get, reverse=True):  # from the end, so that what is put in is not searched
+        page = page[: before[name]] + parts[name] + page[before[name] + len(f"<!-- {name} -->") :]
+    return page
+
+
+def write_handout(path, state):
+    """Write a handout, whole or not at all."""
+    with replacing(Path(path)) as part:
+        part.write_text(handout(state), encoding="utf-8")
+
+
+def jpeg(rgb):
+    """Return an (H, W, 3) uint8 RGB picture as JPEG bytes."""
+    return cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+
+
+def packed(data):
+    """Return bytes as base64 text."""
+    return base64.b64encode(data).decode()

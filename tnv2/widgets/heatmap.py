@@ -1,0 +1,96 @@
+"""Heat map: a sweep's scores as cells to click, each of which moves a tuner."""
+
+from dataclasses import replace
+
+import anywidget
+import traitlets
+
+from ..instances import PUBLISHED, best_point
+from .views import STYLE, joined
+
+
+class SweepMap(anywidget.AnyWidget):
+    """F1 over seed and border thresholds; a click on a cell, or the arrow keys, move a tuner there.
+
+    sweep : Sweep. tuner : ThresholdTuner to move, whose button *best* then leads to the sweep's best; None for none.
+
+    ``point`` is the chosen cell as [seed index, border index] and ``thresholds`` what it stands for; set either.
+    """
+
+    _esm = joined("dom.js", "heatmap.js")
+    _css = STYLE
+
+    seeds = traitlets.List().tag(sync=True)
+    borders = traitlets.List().tag(sync=True)
+    scores = traitlets.List().tag(sync=True)
+    colours = traitlets.List().tag(sync=True)
+    published = traitlets.List().tag(sync=True)
+    best = traitlets.List().tag(sync=True)
+    title = traitlets.Unicode().tag(sync=True)
+    point = traitlets.List().tag(sync=True)
+
+    def __init__(self, sweep, tuner=None):
+        self.sweep, self.tuner = sweep, None
+        _, seed, border, _ = best_point(sweep.f1)
+        super().__init__(
+            seeds=list(sweep.axes["seed"]),
+            borders=list(sweep.axes["border"]),
+            scores=sweep.plane().tolist(),
+            colours=colours_of(sweep.plane()),
+            published=cell_of(sweep, PUBLISHED),
+            best=[seed, border],
+            title=sweep.title(),
+            point=[seed, border],
+        )
+        self.tuner = tuner
+        self.on_msg(self._moved)
+        if tuner is not None:
+            tuner.best = sweep.best
+
+    @property
+    def thresholds(self):
+        """The Thresholds of the chosen cell, at the sweep's best mask and minimum area."""
+        seed, border = self.point
+        return replace(self.sweep.best, seed=self.seeds[seed], border=self.borders[border])
+
+    @thresholds.setter
+    def thresholds(self, thresholds):
+        cell = cell_of(self.sweep, thresholds)
+        if not cell or replace(self.sweep.best, seed=thresholds.seed, border=thresholds.border) != thresholds:
+            raise ValueError(
+                f"{thresholds} is no cell of this map. Its seeds are {self.seeds}, its borders {self.borders}; "
+                f"mask and min_area are those of {self.sweep.best}."
+            )
+        self.point = cell
+
+    @traitlets.validate("point")
+    def _within(self, proposal):
+        point = proposal["value"]
+        if len(point) != 2 or not all(0 <= i < len(axis) for i, axis in zip(point, (self.seeds, self.borders), strict=True)):
+            size = f"{len(self.seeds)} seeds by {len(self.borders)} borders"
+            raise traitlets.TraitError(f"point is {point}; it is [seed index, border index] in a grid of {size}.")
+        return point
+
+    @traitlets.observe("point")
+    def _moved(self, *_):
+        if self.tuner is not None:
+            self.tuner.thresholds = self.thresholds
+
+
+def cell_of(sweep, thresholds):
+    """Return [seed index, border index] of Thresholds in a sweep's grid, or [] where they are not on it."""
+    axes = sweep.axes["seed"], sweep.axes["border"]
+    on_grid = thresholds.seed in axes[0] and thresholds.border in axes[1]
+    return (
+        [axis.index(value) for axis, value in zip(axes, (thresholds.seed, thresholds.border), strict=True)]
+        if on_grid
+        else []
+    )
+
+
+def colours_of(plane):
+    """Return each cell's colour as CSS, dark for an F1 of 0 to bright for the highest."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [[to_hex(colour) for colour in row] for row in colormaps["viridis"](plane / max(plane.max(), 1e-9))]

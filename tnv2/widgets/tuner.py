@@ -1,0 +1,122 @@
+"""Widgets: state in Python, views in the browser that only render."""
+
+from dataclasses import asdict
+
+import anywidget
+import numpy as np
+import traitlets
+
+from ..instances import Recipe, Thresholds, label_instances, match
+from ..pictures import PALETTE, false_colour, probability_map, true_colour
+from .handouts import SCRIPT, write_handout
+from .views import source
+
+PRACTICE = Thresholds(mask=0.3, seed=0.8, border=0.8)  # of a first-place solution on the same network
+THRESHOLDS = ("mask", "seed", "border", "min_area")
+STATE = (
+    *(*THRESHOLDS, "show", "under", "opacity", "outlines", "_name", "_shape", "_presets", "_palette", "_heat"),
+    *("_pictures", "_building", "_border", "_truth", "_pixel_area"),
+)  # what the view reads
+
+
+class ThresholdTuner(anywidget.AnyWidget):
+    """Sliders that move buildings at display speed: the browser thresholds, floods, scores and draws by itself.
+
+    tile : Tile, the picture under the instances; with ``truth``, the score is shown beside them.
+    probabilities : Probabilities of the tile's size, rounded to 8 bits for the browser, and for ``labels`` too.
+    thresholds : Thresholds to start from; if left out, those of the network's model card, or else the published demo's.
+
+    ``mask``, ``seed``, ``border``, ``min_area``, ``show``, ``under``, ``opacity`` and ``outlines`` are traits: read, set or
+    link them like those of any ipywidget. ``best`` may be set to the Thresholds of a search; a button goes there.
+    """
+
+    _esm = SCRIPT
+    _css = source("tuner.css")
+
+    mask = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
+    seed = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
+    border = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
+    min_area = traitlets.Int(20, min=0).tag(sync=True)
+    show = traitlets.Enum(["instances", "errors", "seeds", "nothing"], "instances").tag(sync=True)
+    under = traitlets.Enum(["tile", "false colour", "building map", "border map"], "tile").tag(sync=True)
+    opacity = traitlets.Float(0.4, min=0, max=1).tag(sync=True)
+    outlines = traitlets.Bool(True).tag(sync=True)
+
+    _name = traitlets.Unicode().tag(sync=True)
+    _shape = traitlets.List().tag(sync=True)
+    _presets = traitlets.Dict().tag(sync=True)
+    _palette = traitlets.List().tag(sync=True)
+    _heat = traitlets.Bytes().tag(sync=True)
+    _pictures = traitlets.Dict().tag(sync=True)
+    _building = traitlets.Bytes().tag(sync=True)
+    _border = traitlets.Bytes().tag(sync=True)
+    _truth = traitlets.Bytes().tag(sync=True)
+    _pixel_area = traitlets.Float(None, allow_none=True).tag(sync=True)
+
+    def __init__(self, tile, probabilities, thresholds=None):
+        if probabilities.building.shape != tile.shape:
+            raise ValueError(
+                f"probabilities are {probabilities.building.shape} px and the tile {tile.shape}; both must be of one size. "
+                "Pass predict(model, tile)."
+            )
+        building, border = probabilities.quantised()
+        self.tile, self.probabilities = tile, probabilities.rounded()
+        origin = probabilities.origin or {}
+        card = Thresholds(**origin["thresholds"]) if "thresholds" in origin else None
+        start = thresholds or card or Thresholds()
+        presets = {"demo": Thresholds(), "practice": PRACTICE, "card": card, "reset": start}
+        pictures = {"tile": true_colour(tile).tobytes()}
+        if tile.mul is not None:
+            pictures["false colour"] = false_colour(tile).tobytes()
+        super().__init__(
+            **asdict(start),
+            _name=tile.name,
+            _shape=list(tile.shape),
+            _presets={name: asdict(preset) for name, preset in presets.items() if preset},
+            _palette=PALETTE.tolist(),
+            _heat=probability_map(np.arange(256) / 255).tobytes(),
+            _pictures=pictures,
+            _building=building.tobytes(),
+            _border=border.tobytes(),
+            _truth=b"" if tile.truth is None else tile.truth.tobytes(),
+            _pixel_area=tile.georeference and tile.georeference.pixel_area(tile.shape),
+        )
+
+    @property
+    def thresholds(self):
+        """The Thresholds that the sliders stand at; set it to move them."""
+        return Thresholds(*(getattr(self, name) for name in THRESHOLDS))
+
+    @thresholds.setter
+    def thresholds(self, thresholds):
+        with self.hold_sync():
+            for name, value in asdict(thresholds).items():
+                setattr(self, name, value)
+
+    @property
+    def best(self):
+        """The Thresholds behind the button *best*, or None; set it after a search."""
+        return Thresholds(**self._presets["best"]) if "best" in self._presets else None
+
+    @best.setter
+    def best(self, thresholds):
+        self._presets = self._presets | {"best": asdict(thresholds)}
+
+    @property
+    def labels(self):
+        """(H, W) int32 labels of the buildings at the present thresholds, the ones on the screen."""
+        return label_instances(self.probabilities, self.thresholds)
+
+    @property
+    def match(self):
+        """The Match of ``labels`` with the tile's footprints; None for a tile without."""
+        return None if self.tile.truth is None else match(self.tile.truth, self.labels)
+
+    @property
+    def recipe(self):
+        """The Recipe of ``labels``: keep it with ``.save(path)``, or print it as Python code."""
+        return Recipe.of(self.tile, self.probabilities, self.thresholds)
+
+    def save_handout(self, path):
+        """Write the tuner as it stands to one HTML file that opens from disk, with the same controls and scores."""
+        write_handout(path, {name: getattr(self, name) for name in STATE})
