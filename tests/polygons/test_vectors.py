@@ -8,7 +8,7 @@ from matplotlib.path import Path as Outline
 from pyproj import Transformer
 
 from tnv2 import Georeference, Probabilities, Tile, rasterise
-from tnv2.polygons.vectors import COLUMNS, ground, to_geodataframe
+from tnv2.polygons.vectors import COLUMNS, to_geodataframe
 
 VEGAS = Georeference((2.7e-6, 0, -115.2, 0, -2.7e-6, 36.2), "EPSG:4326")
 UTM = Georeference((0.3, 0.02, 665000, 0.01, -0.3, 4007000), "EPSG:32611")
@@ -82,10 +82,8 @@ def test_areas_are_those_of_utm():
 
 def test_a_pixel_measures_what_it_does_in_utm():
     x, y = Transformer.from_crs("EPSG:4326", "EPSG:32611", always_xy=True).transform(*VEGAS.to_world([(0, 0), (650, 650)]).T)
-    np.testing.assert_allclose(
-        np.hypot(*(ground(VEGAS, (650, 650)) @ (650, 650))), np.hypot(np.ptp(x), np.ptp(y)), rtol=2e-3
-    )
-    skewed = ground(UTM, (650, 650))
+    np.testing.assert_allclose(np.hypot(*(VEGAS.ground((650, 650)) @ (650, 650))), np.hypot(np.ptp(x), np.ptp(y)), rtol=2e-3)
+    skewed = UTM.ground((650, 650))
     np.testing.assert_allclose(np.linalg.norm(skewed, axis=0), np.linalg.norm(UTM.matrix[:2, :2], axis=0), rtol=2e-3)
 
 

@@ -52,7 +52,7 @@ def to_geodataframe(labels, tile, probabilities=None, simplify=0.0):
     if crs is None:
         warnings.warn(placeless(tile), stacklevel=2)
     numbers, index = numbered(labels)
-    metric = ground(tile.georeference, labels.shape) if simplify else np.eye(2)
+    metric = tile.georeference.ground(labels.shape) if simplify else np.eye(2)
     where = tile.georeference or PIXELS
     geometry = shapely.orient_polygons(shapely.transform(outlines(index, simplify, metric), where.to_world))
     frame = {
@@ -152,15 +152,3 @@ def areas(geometry):
         return np.full(len(geometry), np.nan)
     geod = Geod(ellps="WGS84")
     return np.array([abs(geod.geometry_area_perimeter(shape)[0]) for shape in geometry.to_crs("EPSG:4326")])
-
-
-def ground(georeference, shape):
-    """Return the (2, 2) matrix that takes a (column, row) vector to metres east and north, at the middle of (H, W)."""
-    from pyproj import Geod, Transformer
-
-    middle = np.array(shape[::-1]) / 2
-    points = georeference.to_world(middle + np.array([(0, 0), (1, 0), (0, 1)]))
-    degrees = Transformer.from_crs(georeference.crs, "EPSG:4326", always_xy=True).transform(*points.T)
-    (x, *others), (y, *levels) = degrees
-    azimuth, _, metres = Geod(ellps="WGS84").inv([x, x], [y, y], others, levels)
-    return metres * np.array([np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])

@@ -5,15 +5,9 @@ from .footprints import (
     unreadable as unreadable,
     wkt_rings as wkt_rings,
 )
-from .georeference import Georeference as Georeference
+from .georeference import Georeference as Georeference, geotiff_tags as geotiff_tags, read_georeference as read_georeference
 from .pansharpening import read_sharpened as read_sharpened
-from .rasters import (
-    Raster as Raster,
-    geotiff_tags as geotiff_tags,
-    on_same_grid as on_same_grid,
-    read_georeference as read_georeference,
-    write_geotiff as write_geotiff,
-)
+from .rasters import Raster as Raster, on_same_grid as on_same_grid, write_geotiff as write_geotiff
 from .spacenet import AOIS as AOIS, check_name as check_name, fetch_tile as fetch_tile
 from .tiles import (
     BANDS as BANDS,

@@ -43,19 +43,30 @@ class Georeference:
         """Return (N, 2) column, row of (N, 2) x, y."""
         return affine(np.linalg.inv(self.matrix), world)
 
-    def pixel_area(self, shape):
-        """Return a pixel's mean area on the ground over a tile of ``shape`` (H, W), in square metres, by geodesic.
+    def ground(self, shape):
+        """Return the (2, 2) matrix that takes a (column, row) vector to metres east and north, at the middle of (H, W).
 
-        None where the CRS is unknown.
+        On the WGS 84 ellipsoid; None where the CRS is unknown, to the file or to PROJ.
         """
+        from pyproj import Geod, Transformer
+        from pyproj.exceptions import ProjError
+
         if not self.crs:
             return None
-        from pyproj import Geod, Transformer
+        try:
+            to_degrees = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
+        except ProjError:
+            return None
+        middle = np.array(shape[::-1]) / 2
+        points = self.to_world(middle + np.array([(0, 0), (1, 0), (0, 1)]))
+        (x, *others), (y, *levels) = to_degrees.transform(*points.T)
+        azimuth, _, metres = Geod(ellps="WGS84").inv([x, x], [y, y], others, levels)
+        return metres * np.array([np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])
 
-        height, width = shape
-        corners = self.to_world([(0, 0), (width, 0), (width, height), (0, height)])
-        degrees = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(*corners.T)
-        return abs(Geod(ellps="WGS84").polygon_area_perimeter(*degrees)[0]) / (height * width)
+    def pixel_area(self, shape):
+        """Return a pixel's area in square metres at the middle of a tile of ``shape`` (H, W); None as ``ground``."""
+        ground = self.ground(shape)
+        return None if ground is None else float(abs(np.linalg.det(ground)))
 
 
 def read_georeference(page):

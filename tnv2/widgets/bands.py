@@ -99,7 +99,9 @@ class BandViewer(ipywidgets.VBox):
             control.observe(self._changed, "value")
 
     def _make_views(self):
-        size, height = pixel_metres(self._tile), self._tile.shape[0]
+        where, height = self._tile.georeference, self._tile.shape[0]
+        ground = where and where.ground(self._tile.shape)
+        size = None if ground is None else np.linalg.norm(ground[:, 1])  # from row to row
         titles = [""]
         if self._native is not None:
             ratio = height / len(self._native)
@@ -197,21 +199,6 @@ def dropdown(description, options, tooltip, value=None):
     value = options[0] if value is None else value
     layout = {"width": "auto"}
     return ipywidgets.Dropdown(options=options, value=value, description=description, tooltip=tooltip, layout=layout)
-
-
-def pixel_metres(tile):
-    """Return how far apart the tile's rows are on the ground, in metres; None where the tile does not say."""
-    import pyproj
-
-    if tile.georeference is None or not tile.georeference.crs:
-        return None
-    row, column = np.array(tile.shape) / 2
-    x, y = tile.georeference.to_world([(column, row), (column, row + 1)]).T
-    try:
-        to_degrees = pyproj.Transformer.from_crs(tile.georeference.crs, "EPSG:4326", always_xy=True)
-        return pyproj.Geod(ellps="WGS84").line_length(*to_degrees.transform(x, y))
-    except pyproj.exceptions.ProjError:  # a coordinate system of somebody's own
-        return None
 
 
 def checked_pixels(pixels, shape):
