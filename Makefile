@@ -12,6 +12,7 @@ lab: .venv/lab
 test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
 # Train weights/mini.safetensors anew, from synthetic scenes and, where given, real pictures and tiles, in three goes:
@@ -38,7 +39,7 @@ pictures: .venv/test
 # Download all that `make lab` installs into wheelhouse/, for computers of the same system and Python without a network:
 # copy the checkout there, and PIP_NO_INDEX=1 PIP_FIND_LINKS=$PWD/wheelhouse make lab
 wheelhouse: .venv/made
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check -c constraints.txt --dest wheelhouse ".[lab]" pip setuptools $(WHEELS)
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check -c constraints.txt --dest wheelhouse . pip hatchling editables $(WHEELS)
 	rm -f wheelhouse/tnv2-*
 
 # The optional package behind norm_act=InPlaceABN: built from source against the torch that is installed, about two minutes.
@@ -50,23 +51,23 @@ inplace-abn: .venv/test
 lock: .venv/test
 	$(INSTALL) uv
 	sed -n '/^#/p' constraints.txt > constraints.part
-	$(BIN)/uv pip compile --upgrade --universal --python-version 3.10 --all-extras --no-annotate --no-header --quiet pyproject.toml >> constraints.part
+	$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --all-extras --no-annotate --no-header --quiet pyproject.toml >> constraints.part
 	mv constraints.part constraints.txt
 
 .venv/lab: .venv/made pyproject.toml constraints.txt
 	@echo "Installing into .venv; the first time takes some minutes."
-	$(INSTALL) -e ".[lab]"
+	$(INSTALL) -e .
 	@touch $@
 
 .venv/test: .venv/made pyproject.toml constraints.txt
 	@echo "Installing into .venv; the first time takes some minutes."
-	$(INSTALL) -e ".[lab,test]"
+	$(INSTALL) -e ".[test]"
 	@touch $@ .venv/lab
 
 # An environment that is there and has pip is kept, so that its torch may be chosen beforehand. Debian's Python without
 # python3-venv makes one without pip, which the pip outside then puts in.
 .venv/made:
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'tnv2 needs Python 3.10 or newer, this is ' + sys.version.split()[0] + '. Try: make PYTHON=python3.12 ...')"
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'tnv2 needs Python 3.11 or newer, this is ' + sys.version.split()[0] + '. Try: make PYTHON=python3.12 ...')"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv >/dev/null 2>&1 \
 		|| { $(PYTHON) -m venv --clear --without-pip .venv && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 	@touch $@

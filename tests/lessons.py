@@ -211,6 +211,8 @@ def linked(path, book):
         for target in LINK.findall(cell.source) if cell.cell_type == "markdown" else ():
             if not re.match(r"\w+:", target) and not (path.parent / target).exists():
                 yield f"it links to {target}, which is not there"
+            if target.startswith(".."):
+                yield f"it links to {target}, which is not there where the lessons are copied to"
         if place := ABSOLUTE.search(cell.source):
             yield f"it has an absolute path, {place[0]!r}"
 

@@ -1,23 +1,37 @@
 """Files: where the kit's own are, and how others are written: whole or not at all."""
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 PACKAGE = Path(__file__).resolve().parent
 
 
-def box(name):
+def box(name: str) -> Path:
     """Return the folder ``name`` of what comes with the kit: "notebooks", "sample_data" or "weights".
 
     An installed package holds them in ``box/``; in a checkout they lie beside ``tnv2/``.
     """
-    inside = PACKAGE / "box" / name
-    return inside if inside.is_dir() else PACKAGE.parent / name
+    return (PACKAGE.parent if in_checkout() else PACKAGE / "box") / name
 
 
-def checked_path(path, *suffixes):
+def in_checkout() -> bool:
+    """Return whether the kit runs from a checkout, rather than from an installed wheel."""
+    return not (PACKAGE / "box").is_dir()
+
+
+def version() -> str:
+    """Return the kit's version, "not installed" where pip does not know it."""
+    try:
+        return metadata.version("tnv2")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def checked_path(path: str | os.PathLike[str], *suffixes: str) -> Path:
     """Return the Path of a file to write; raises ValueError unless its name ends in one of ``suffixes``.
 
     >>> checked_path("labels.tiff", ".tif", ".tiff").name
@@ -29,7 +43,7 @@ def checked_path(path, *suffixes):
     return path
 
 
-def checked_name(name):
+def checked_name(name: str) -> str:
     """Return a name that a file may have in any folder; raises ValueError for one that leads out of the folder.
 
     >>> checked_name("AOI_2_Vegas_img1")
@@ -44,7 +58,7 @@ def checked_name(name):
 
 
 @contextmanager
-def replacing(path):
+def replacing(path: Path) -> Iterator[Path]:
     """Yield a path of the same name to write to; what is there afterwards takes the place of ``path``, or nothing does.
 
     The yielded path is in a hidden folder beside ``path``, so that moving it is one step and what else a library puts

@@ -98,7 +98,7 @@ def test_a_package_that_does_not_import(tmp_path, hidden, expected):
     assert status == 1
     assert expected <= wrong(told)
     for topic in expected:
-        assert "pip install -c constraints.txt -e" in told[topic][1]
+        assert "pip install -c constraints.txt -e ." in told[topic][1]
         assert hidden in told[topic][1]
 
 

@@ -38,7 +38,7 @@ try:
 except ImportError:
     if os.environ.get("CI"):
         raise
-    pytest.skip('dask.distributed is not installed; pip install -e ".[cities]"', allow_module_level=True)
+    pytest.skip('dask.distributed is not installed; pip install distributed', allow_module_level=True)
 
 SIZE = 96  # px of a tile's side
 LOW, HIGH = Thresholds(0.4, 0.5, 0.6, 15), Thresholds(0.5, 0.6, 0.5, 30)

@@ -2,17 +2,20 @@
 
 import os
 import shlex
+import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
+from typing import Any
 
 from ..downloads import brief
-from ..files import PACKAGE
+from ..files import PACKAGE, in_checkout, version
 
 ROOT = PACKAGE.parent
-PYTHON = shlex.quote(sys.executable)
-INSTALL = f'{PYTHON} -m pip install -c constraints.txt -e ".[lab]"'
+quoted = shlex.quote if os.name != "nt" else lambda text: subprocess.list2cmdline([text])  # for the shell that is likely
+PYTHON = quoted(sys.executable)
+INSTALL = f"{PYTHON} -m pip install " + ("-c constraints.txt -e ." if in_checkout() else "tnv2")
 WIDTH, LONGEST = 100, 300  # characters, of a line and of what is told on a topic
 
 
@@ -29,18 +32,23 @@ class Finding:
     topic: str
     found: str
     remedy: str = ""
-    result: object = None
+    result: Any = None
 
 
 class WrongError(Exception):
     """Something that is wrong, and the command against it."""
 
-    def __init__(self, found, remedy):
+    def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found)
         self.remedy = remedy
 
 
-def examined(topic, check, *needs, remedy=INSTALL):
+def restored(name: str) -> str:
+    """Return the command that brings back a file or folder of the box."""
+    return f"git checkout -- {name}" if in_checkout() else f"{PYTHON} -m pip install --force-reinstall --no-deps tnv2-*.whl"
+
+
+def examined(topic: str, check: Callable[..., Finding], *needs: Finding, remedy: str = INSTALL) -> Finding:
     """Return the Finding of ``check(*results of needs)``; whatever it raises is one too.
 
     needs : Findings that it goes on with. remedy : the command against an error that does not bring its own.
@@ -56,12 +64,12 @@ def examined(topic, check, *needs, remedy=INSTALL):
         return Finding("WRONG", topic, brief(error), INSTALL if isinstance(error, ImportError) else remedy)
 
 
-def well(findings):
+def well(findings: list[Finding]) -> bool:
     """Return whether nothing is wrong."""
     return all(finding.mark in ("ok", "optional") for finding in findings)
 
 
-def report(findings):
+def report(findings: list[Finding]) -> str:
     """Return the findings as text, a line each where it fits and a command below what needs one."""
     lines = [f"tnv2 {version()} in {ROOT}"]
     for finding in findings:
@@ -69,18 +77,11 @@ def report(findings):
         lines += wrapped(f"{finding.mark:10}{finding.topic:12}", textwrap.shorten(found, LONGEST, placeholder=" ..."))
         lines += [f"{'':22}-> {command}" for command in remedy.splitlines()]
     verdict = "would run" if well(findings) else f"would not run as it should. In {ROOT}, do what -> says, from the top"
-    return "\n".join([*lines, f"notebooks/00_start_here.ipynb {verdict}."])
+    return "\n".join([*lines, f"The first lesson, 00_start_here.ipynb, {verdict}."])
 
 
-def wrapped(start, text):
+def wrapped(start: str, text: str) -> list[str]:
     """Return text as lines that hang under ``start``."""
-    hang = {"initial_indent": start, "subsequent_indent": " " * len(start)}
-    return textwrap.wrap(text, WIDTH, **hang, break_on_hyphens=False, break_long_words=False)  # paths stay whole
-
-
-def version():
-    """Return the kit's version, "not installed" where pip does not know it."""
-    try:
-        return metadata.version("tnv2")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False, break_long_words=False
+    )  # paths stay whole

@@ -13,6 +13,7 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 MANAGER, ANYWIDGET = "@jupyter-widgets/jupyterlab-manager", "anywidget"
 SERVER = re.compile(r"jupyter(lab|-lab|-labhub|-notebook|-server|hub-singleuser)(\.py)?$")
@@ -30,13 +31,13 @@ class Lab:
 
     python: str
     version: str | None
-    folders: list
-    extensions: dict
-    disabled: list
+    folders: list[str]
+    extensions: dict[str, list[Any]]
+    disabled: list[str]
     kernel: str | None
 
 
-def own_lab():
+def own_lab() -> Lab:
     """Return the Lab of the Python that runs this; raises what a broken installation leads to."""
     from jupyter_core.paths import jupyter_config_path, jupyter_path
 
@@ -48,9 +49,9 @@ def own_lab():
     return Lab(sys.executable, version, folders, extensions(folders), disabled(jupyter_config_path()), kernel_python())
 
 
-def extensions(folders):
+def extensions(folders: list[str]) -> dict[str, list[Any]]:
     """Return {name: [version, folder, whether its script is there]} of what is installed; the first of a name counts."""
-    found = {}
+    found: dict[str, list[Any]] = {}
     for folder in folders:
         for path in sorted([*Path(folder).glob("[!@]*/package.json"), *Path(folder).glob("@*/*/package.json")]):
             package = json.loads(path.read_text(encoding="utf-8"))
@@ -59,14 +60,14 @@ def extensions(folders):
     return found
 
 
-def disabled(folders):
+def disabled(folders: list[str]) -> list[str]:
     """Return the names that JupyterLab's configuration turns off; the first of the ``folders`` has the last word."""
     application = Path(os.environ.get("JUPYTERLAB_DIR") or Path(sys.prefix, "share", "jupyter", "lab"), "settings")
     files = [application / "page_config.json"]
     for folder in reversed(folders):
         own = Path(folder, "labconfig")
         files += [*sorted(own.glob("page_config.d/*.json")), own / "page_config.json"]
-    off = {}
+    off: dict[str, bool] = {}
     for path in files:
         if path.is_file() and path.stat().st_size:
             names = json.loads(path.read_text(encoding="utf-8")).get("disabledExtensions", {})
@@ -74,7 +75,7 @@ def disabled(folders):
     return [name for name, is_off in off.items() if is_off]
 
 
-def kernel_python():
+def kernel_python() -> str | None:
     """Return the Python that the kernel ``python3`` starts, None where there is no such kernel."""
     from jupyter_client.kernelspec import NoSuchKernel, get_kernel_spec
 
@@ -85,7 +86,7 @@ def kernel_python():
     return sys.executable if re.fullmatch(r"python[\d.]*", first) else first  # as jupyter_client starts it
 
 
-def server_python():
+def server_python() -> str | None:
     """Return the Python of the Jupyter server above this process, None where none can be seen."""
     import psutil
 
@@ -99,7 +100,7 @@ def server_python():
     return None
 
 
-def lab_of(python):
+def lab_of(python: str) -> Lab:
     """Return the Lab of another environment, whose Python is started to say it; raises RuntimeError where it cannot."""
     source = Path(__file__).read_text(encoding="utf-8")
     asked = subprocess.run([python, "-c", source], capture_output=True, text=True, timeout=60, cwd=Path(python).parent)
@@ -108,27 +109,33 @@ def lab_of(python):
     return Lab(**json.loads(asked.stdout))
 
 
-def troubles(lab, ipywidgets, anywidget):
+def troubles(lab: Lab, ipywidgets: str, anywidget: str) -> list[tuple[str, str]]:
     """Return [(what is wrong, the command against it), ...] for what keeps a kernel's widgets from being drawn.
 
     lab : a Lab with a version. ipywidgets, anywidget : the versions that the kernel has, "8.1.9".
     """
+    from packaging.version import Version
+
     pip = f"{shlex.quote(lab.python)} -m pip install"
-    if numbers(lab.version) < (4,):
+    if Version(lab.version or "0") < Version("4"):
         return [(f"JupyterLab {lab.version} is too old for these widgets, which need 4", f'{pip} "jupyterlab>=4.4"')]
-    install = f"{pip} --force-reinstall --no-deps"
+    install, fitting = f"{pip} --force-reinstall --no-deps", Version(anywidget).release[:2]
     return [
         *trouble(lab, MANAGER, f"ipywidgets {ipywidgets}", (5,), f'{install} "jupyterlab_widgets>=3"'),
-        *trouble(lab, ANYWIDGET, f"anywidget {anywidget}", numbers(anywidget)[:2], f"{install} anywidget=={anywidget}"),
+        *trouble(
+            lab, ANYWIDGET, f"anywidget {anywidget}", fitting, f"{install} anywidget=={anywidget}"
+        ),
     ]
 
 
-def trouble(lab, name, kernels, version, install):
+def trouble(lab: Lab, name: str, kernels: str, version: tuple[int, ...], install: str) -> list[tuple[str, str]]:
     """Return what is wrong with one extension as ``troubles`` does.
 
     kernels : the kernel's package that it serves. version : the numbers that its own must begin with.
     install : the command that puts the right one in.
     """
+    from packaging.version import Version
+
     if name not in lab.extensions:
         return [(f"JupyterLab has no extension {name} in {lab.folders[0]} or elsewhere", install)]
     has, folder, whole = lab.extensions[name]
@@ -136,19 +143,10 @@ def trouble(lab, name, kernels, version, install):
         return [(f"the extension {name} is turned off", f"{shlex.quote(lab.python)} -m jupyter labextension enable {name}")]
     if not whole:
         return [(f"the extension {name} in {folder} lacks its script", install)]
-    if numbers(has)[: len(version)] != version:
+    if Version(has).release[: len(version)] != version:
         needs = ".".join(map(str, version))
         return [(f"the extension {name} in {folder} is {has}; the kernel's {kernels} needs {needs}", install)]
     return []
-
-
-def numbers(version):
-    """Return a version's numbers as a tuple.
-
-    >>> numbers("4.6.0rc1")
-    (4, 6, 0)
-    """
-    return tuple(int(part) for part in re.match(r"\d+(\.\d+)*", version)[0].split("."))
 
 
 if __name__ == "__main__":
