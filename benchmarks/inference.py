@@ -7,11 +7,17 @@ scale, pad and cut, and take turns in each round; figures are medians over the r
 additions of the network as it is written, so that a way that saves some may pass the machine's peak, which is that of a
 product of two matrices. The full network's weights are random, from a seed; speed does not depend on them. The tile is the
 first sample tile, 650 x 650 px.
+
+*Alone* and *beside another* are of the mini network in a process of its own that imports tnv2 first, without and with a
+process that keeps one core busy; *spinning* is the same with torch's threads as they come without the kit.
 """
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from copy import deepcopy
 from pathlib import Path
@@ -24,6 +30,16 @@ from tnv2 import TernausNetV2, load_model, predict, sample_tiles
 from tnv2.network.inference import Eye, as_input, bands_of, limits, scaled_bands, standardised
 
 BATCH = 16  # tiles that a GPU gets at a time
+COMES = "300000"  # GNU's threads as they come: turns that they wait before they sleep
+CALLS = """
+import statistics, time, tnv2
+tile, model, seconds = tnv2.sample_tiles()[0], tnv2.load_model(device="cpu"), []
+for _ in range(13):
+    start = time.perf_counter()
+    tnv2.predict(model, tile)
+    seconds.append(time.perf_counter() - start)
+print(statistics.median(seconds[1:]))
+"""
 
 
 def published(model, tile):
@@ -151,6 +167,26 @@ def on_cpu(tile, rounds):
     return figures, differences
 
 
+def beside(rounds):
+    """Measure the mini network alone and beside a process that keeps a core busy, and return the figures."""
+    found = {}
+    for _ in range(rounds):
+        for company in ("quiet", "busy"):
+            other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if company == "busy" else None
+            for threads, settings in (("", {}), ("spinning_", {"GOMP_SPINCOUNT": COMES})):
+                told = subprocess.check_output([sys.executable, "-c", CALLS], env=os.environ | settings, text=True)
+                found.setdefault(f"mini_{threads}{company}_seconds", []).append(float(told))
+            if other:
+                other.kill()
+                other.wait()
+    figures = {name: statistics.median(seconds) for name, seconds in found.items()}
+    for name, told in (("alone", "quiet"), ("beside another", "busy")):
+        for threads in ("", "spinning_"):
+            seconds = figures[f"mini_{threads}{told}_seconds"]
+            print(f"{'mini, CPU':12}{name + (', spinning' if threads else ''):24}{seconds:>10.3f}{1 / seconds:>10.2f}")
+    return figures
+
+
 def on_gpu(tile, rounds):
     """Measure the full network on a CUDA GPU and return the figures; None where there is no GPU."""
     if not torch.cuda.is_available():
@@ -223,9 +259,12 @@ def main():
         print(f"peak of {device}: {single:.0f} GFLOP/s in float32, {half:.0f} in bfloat16")
     print(f"{'':12}{'':24}{'s a tile':>10}{'tiles/s':>10}{'GFLOP/s':>10}{'MB':>10}")
     cpu, cpu_differences = on_cpu(tile, arguments.rounds)
+    neighbours = beside(arguments.rounds)
     gpu, gpu_differences = on_gpu(tile, arguments.rounds)
     kernels = in_place("cuda", 5 * arguments.rounds) if torch.cuda.is_available() else {}
-    figures = cpu | gpu | kernels | {"max_probability_difference": float(max(cpu_differences + gpu_differences))}
+    figures = (
+        cpu | neighbours | gpu | kernels | {"max_probability_difference": float(max(cpu_differences + gpu_differences))}
+    )
     print(json.dumps({key: value if value is None else round(value, 5) for key, value in figures.items()}))
 
 

@@ -143,9 +143,9 @@ def test_constraints_pin_what_is_installed():
     assert len(seen) > 60
 
 
-def test_torch_is_pinned_to_one_version():
+def test_the_lock_has_one_torch_and_the_package_a_range():
     assert pins()["torch"] == {"2.13.0"}
-    assert "torch==2.13.0" in (ROOT / "pyproject.toml").read_text()
+    assert '"torch>=2.6"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_conda_users_get_the_same():

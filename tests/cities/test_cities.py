@@ -2,11 +2,9 @@
 
 import contextlib
 import ctypes
-import fcntl
 import json
 import logging
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -18,10 +16,14 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from distributed import Client, LocalCluster
+from filelock import FileLock, Timeout
 from lab import ROOT, wait_for
 from test_seams import as_one, assert_same_polygons
 
 from tnv2 import Thresholds, TileFiles, evaluate, find_tiles, label_instances, load_model, predict, render_scene
+from tnv2.cities import sheets
+from tnv2.cities.cities import map_city, ordered, outcome_of, work
 from tnv2.network.ternausnet import TernausNetV2
 from tnv2.network.weights import save_model
 from tnv2.polygons.outlines import outlines
@@ -29,16 +31,6 @@ from tnv2.polygons.vectors import to_geodataframe
 from tnv2.tiles.georeference import Georeference
 from tnv2.tiles.rasters import write_geotiff
 from tnv2.tiles.tiles import read_image
-
-try:
-    from distributed import Client, LocalCluster
-
-    from tnv2 import sheets
-    from tnv2.cities.cities import map_city, ordered, outcome_of, work
-except ImportError:
-    if os.environ.get("CI"):
-        raise
-    pytest.skip('dask.distributed is not installed; pip install distributed', allow_module_level=True)
 
 SIZE = 96  # px of a tile's side
 LOW, HIGH = Thresholds(0.4, 0.5, 0.6, 15), Thresholds(0.5, 0.6, 0.5, 30)
@@ -246,23 +238,23 @@ def test_a_killed_driver_goes_on_where_it_was(client, folder, tmp_path):
 
 
 def unlocked(city):
-    with (city / ".lock").open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+    try:
+        with FileLock(city / ".lock", timeout=0):
+            return True
+    except Timeout:
+        return False
 
 
 def test_two_runs_do_not_share_a_folder(client, folder, tmp_path):
     (tmp_path / "city").mkdir()
-    with (tmp_path / "city" / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(RuntimeError, match="another map_city is at work"):
-            map_city(folder, "mini", LOW, client, tmp_path / "city")
+    with FileLock(tmp_path / "city" / ".lock"), pytest.raises(RuntimeError, match="another map_city is at work"):
+        map_city(folder, "mini", LOW, client, tmp_path / "city")
+    assert len(map_city(folder, "mini", LOW, client, tmp_path / "city").tiles) == 4
+    assert unlocked(tmp_path / "city")
 
 
 def test_a_disk_that_takes_no_more_ends_the_run_and_the_next_goes_on(client, folder, tmp_path):
+    resource = pytest.importorskip("resource", reason="only POSIX limits how large a process's files may be")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     client.run(resource.setrlimit, resource.RLIMIT_FSIZE, (9_000, limits[1]))
     try:

@@ -200,7 +200,10 @@ def test_mul_of_another_place_is_refused(tmp_path):
 
 def test_an_interrupted_run_leaves_nothing(tmp_path):
     write(tmp_path / "rgb.tif", image((3000, 3000)))
-    code = "from tnv2 import load_model, predict_file\npredict_file(load_model('mini', device='cpu'), 'rgb.tif', 'maps.tif')"
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs are deaf to it
+        "from tnv2 import load_model, predict_file\npredict_file(load_model('mini', device='cpu'), 'rgb.tif', 'maps.tif')"
+    )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
     try:

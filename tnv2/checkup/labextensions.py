@@ -122,9 +122,7 @@ def troubles(lab: Lab, ipywidgets: str, anywidget: str) -> list[tuple[str, str]]
     install, fitting = f"{pip} --force-reinstall --no-deps", Version(anywidget).release[:2]
     return [
         *trouble(lab, MANAGER, f"ipywidgets {ipywidgets}", (5,), f'{install} "jupyterlab_widgets>=3"'),
-        *trouble(
-            lab, ANYWIDGET, f"anywidget {anywidget}", fitting, f"{install} anywidget=={anywidget}"
-        ),
+        *trouble(lab, ANYWIDGET, f"anywidget {anywidget}", fitting, f"{install} anywidget=={anywidget}"),
     ]
 
 

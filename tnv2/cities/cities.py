@@ -12,7 +12,6 @@ asks the network. On every machine, once for each of its GPUs::
 Tiles, weights and the map's folder must have the same paths on all machines.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from importlib import metadata
 from itertools import islice
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from ..files import replacing
@@ -213,15 +213,17 @@ def ordered(folder, model, precision, thresholds, crs):
 @contextmanager
 def alone(folder):
     """Hold a lock on the map's folder, which ends with this process; raises RuntimeError where another holds it."""
+    lock = FileLock(folder / ".lock", timeout=0)
     with room_in(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.acquire()
+        except Timeout:
             raise RuntimeError(f"another map_city is at work in {folder}. Wait for it, or pass another folder.") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def keep_recipe(order):

@@ -10,6 +10,7 @@ A map's folder holds, for a tile named NAME::
 import ctypes
 import json
 import os
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -139,8 +140,9 @@ def keep_freed_memory():
 
     The system clears fresh pages first, and a network frees and takes the same memory at every layer: it took 40 % longer.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt and os.environ.get("MALLOC_TRIM_THRESHOLD_") == "65536":  # Dask's default; who sets another knows why
+    dasks = os.environ.get("MALLOC_TRIM_THRESHOLD_") == "65536"  # its default; who sets another knows why
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if dasks and sys.platform == "linux" else None
+    if mallopt:
         mallopt(M_TRIM_THRESHOLD, 64 << 20)
         mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the greatest that there is; larger pieces are handed back in any case
 
