@@ -339,6 +339,8 @@ def test_workers_keep_freed_memory(tmp_path):
 
     def pages(order):
         """How many fresh pages of memory a worker takes to fill 20 MB twenty times over, before and after it is set up."""
+        import resource  # where there is glibc, there is POSIX
+
         found = []
         for prepare in (sheets.NETWORKS.clear, lambda: sheets.loaded(order)):
             prepare()
