@@ -1,6 +1,7 @@
 """Readers survive damage and malice, in a smaller run of benchmarks/fuzz.py; what the kit writes, it reads."""
 
 import ast
+import os
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ fuzz.work(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
 
 
 def test_every_fault_is_seen(corpus, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     (tmp_path / "faulty.py").write_text(FAULTY)
     counts, faults = fuzz(corpus, "RGB", 12, script=tmp_path / "faulty.py")
     kinds = ["crash", "hang", "memory", "stray file", "other error", "unclear error", "unclear error", "unclear error"]

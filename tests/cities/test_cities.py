@@ -216,7 +216,7 @@ def test_a_killed_driver_goes_on_where_it_was(client, folder, tmp_path):
     """
     path = tmp_path / "driver.py"
     path.write_text(textwrap.dedent(script))
-    places = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    places = os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))
     driver = subprocess.Popen([sys.executable, path], env={**os.environ, "PYTHONPATH": places}, cwd=tmp_path)
     try:
         wait_for(lambda: len(list(city.glob("sheets/*.json"))) > 3, 120)

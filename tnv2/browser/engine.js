@@ -1,8 +1,14 @@
+// @ts-check
 // The tuner's engine: 8-bit probability maps and thresholds to labels and pixels. Pure functions, no DOM.
 // It follows the rule of tnv2/instances.py pixel for pixel; that file says why the heap is there.
 //
 // All working arrays have a border of one pixel, so that no neighbour needs a bounds check, and are allocated once.
 
+/** @typedef {ReturnType<typeof workspace>} Workspace */
+/** @typedef {{ mask: number, seed: number, border: number, min_area: number }} Thresholds */
+/** @typedef {[red: number, green: number, blue: number]} Colour */
+
+/** @param {number} width @param {number} height */
 export function workspace(width, height) {
   const stride = width + 2;
   const size = stride * (height + 2);
@@ -23,13 +29,15 @@ export function workspace(width, height) {
     parents: new Int32Array(groups), numbers: new Int32Array(groups),
     sizes: new Int32Array(groups), firsts: new Int32Array(groups), // of each group: its pixels, and the first of them
     seeded: "", flooded: "", // what the seeds and the flood were last made from
-    dimmed: null, under: null, opacity: 0, // a background without the share that a tint takes
+    dimmed: /** @type {Int32Array | null} */ (null), // a background without the share that a tint takes
+    under: /** @type {Uint32Array | null} */ (null), opacity: 0, // what that was last made from
   };
 }
 
-// Label the buildings of two (height * width) Uint8Arrays; the result is space.labels, space.count and space.areas.
-// What the changed threshold cannot change is kept: a mask under the seed threshold keeps the seeds, a new minimum area
-// renumbers alone.
+/** Label the buildings of two (height * width) maps; the result is space.labels, space.count and space.areas.
+ * What the changed threshold cannot change is kept: a mask under the seed threshold keeps the seeds, a new minimum area
+ * renumbers alone.
+ * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array} border @param {Thresholds} thresholds */
 export function label(space, building, border, { mask, seed, border: limit, min_area }) {
   const seeded = `${Math.max(mask, seed)} ${limit}`, flooded = `${seeded} ${mask}`;
   if (space.seeded !== seeded) connectSeeds(space, building, border, Math.max(mask, seed), limit);
@@ -40,16 +48,18 @@ export function label(space, building, border, { mask, seed, border: limit, min_
   return space;
 }
 
-// A table of the 256 probabilities p for which test(p, threshold) holds, in 32-bit floats as in Python.
+/** A table of the 256 probabilities p for which test(p, threshold) holds, in 32-bit floats as in Python.
+ * @param {(p: number, limit: number) => boolean} test @param {number} threshold */
 function table(test, threshold) {
   const limit = Math.fround(threshold);
   return Uint8Array.from({ length: 256 }, (_, value) => (test(Math.fround(value / 255), limit) ? 1 : 0));
 }
 
-const above = (p, limit) => p > limit;
-const below = (p, limit) => p < limit;
+/** @type {(p: number, limit: number) => boolean} */
+const above = (p, limit) => p > limit, below = (p, limit) => p < limit;
 
-// List the seeds' pixels in raster order, the 4-connected group of each, and whether it lies at the rim.
+/** List the seeds' pixels in raster order, the 4-connected group of each, and whether it lies at the rim.
+ * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array} border @param {number} seed @param {number} limit */
 function connectSeeds(space, building, border, seed, limit) {
   const { width, height, stride, grown: labels, parents, markers, groupOf, rim } = space;
   const confident = table(above, seed), clear = table(below, limit);
@@ -75,11 +85,13 @@ function connectSeeds(space, building, border, seed, limit) {
   space.groups = groups;
 }
 
+/** @param {Int32Array} parents @param {number} group */
 function root(parents, group) {
   while (parents[group] !== group) group = parents[group] = parents[parents[group]];
   return group;
 }
 
+/** @param {Int32Array} parents @param {number} a @param {number} b */
 function join(parents, a, b) {
   a = root(parents, a);
   b = root(parents, b);
@@ -87,8 +99,9 @@ function join(parents, a, b) {
   return Math.min(a, b);
 }
 
-// Grow the seeds over the region above mask: markers in the order in which scikit-image's heap hands out equals, which
-// instances.py explains, then first in, first out.
+/** Grow the seeds over the region above mask: markers in the order in which scikit-image's heap hands out equals, which
+ * instances.py explains, then first in, first out.
+ * @param {Workspace} space @param {Uint8Array} building @param {number} mask */
 function flood(space, building, mask) {
   const { stride, open, grown: labels, groupOf, markers, rim, held, ahead, queue, path, sizes, firsts, seeds: count } = space;
   const up = -stride, upLeft = -stride - 1, upRight = -stride + 1, down = stride, downLeft = stride - 1, downRight = stride + 1;
@@ -104,6 +117,7 @@ function flood(space, building, mask) {
   held.fill(1, 0, count);
   let depth = 0, first = 0, end = 0, head = 0, tail = 0, last = count;
   for (let place = 0; place < count; place = 2 * place + 1) { path[depth++] = place; ahead[end++] = place; }
+  /** @type {(next: number, id: number) => void} */
   const take = (next, id) => {
     open[next] = 0;
     labels[next] = id;
@@ -111,6 +125,7 @@ function flood(space, building, mask) {
     sizes[id]++;
     if (next < firsts[id]) firsts[id] = next;
   };
+  /** @type {(pixel: number) => void} */
   const spread = (pixel) => {
     const id = labels[pixel];
     if (open[pixel + up]) take(pixel + up, id);
@@ -149,7 +164,7 @@ function flood(space, building, mask) {
   space.taken = tail;
 }
 
-// Mark the region above mask in space.open.
+/** Mark the region above mask in space.open. @param {Workspace} space @param {Uint8Array} building @param {number} mask */
 function openRegion({ width, height, stride, open }, building, mask) {
   const inRegion = table(above, mask);
   for (let row = 0, from = 0; row < height; row++) {
@@ -157,7 +172,8 @@ function openRegion({ width, height, stride, open }, building, mask) {
   }
 }
 
-// Drop instances under minArea pixels and number the others 1..count in raster order of their first pixels.
+/** Drop instances under minArea pixels and number the others 1..count in raster order of their first pixels.
+ * @param {Workspace} space @param {number} minArea */
 function renumber(space, minArea) {
   const { grown, labels, areas, sizes, firsts, numbers, groups, markers, seeds, queue, taken } = space;
   const kept = []; // sorted as numbers: by the first pixel, which no two groups share
@@ -174,7 +190,10 @@ function renumber(space, minArea) {
   for (let n = 0; n < taken; n++) labels[queue[n]] = numbers[grown[queue[n]]];
 }
 
-// What happened to a building: its colour (Okabe and Ito's) and its outline, on for `on` of every `on + off` pixels.
+/** @typedef {"found" | "missed" | "spurious" | "merged" | "split"} Fate */
+
+/** What happened to a building: its colour (Okabe and Ito's) and its outline, on for `on` of every `on + off` pixels.
+ * @type {Record<Fate, { code: number, colour: Colour, on: number, off: number, meaning: string }>} */
 export const STATUS = {
   found: { code: 1, colour: [0, 158, 115], on: 1, off: 0, meaning: "an instance and a footprint agree (IoU at least 0.5)" },
   missed: { code: 2, colour: [240, 228, 66], on: 4, off: 4, meaning: "a footprint that no instance found" },
@@ -183,7 +202,13 @@ export const STATUS = {
   split: { code: 5, colour: [86, 180, 233], on: 2, off: 2, meaning: "a footprint with several instances inside it" },
 };
 
-// Prepare an Int32Array of height * width footprint labels 1..N for match: their areas and centres.
+/** @typedef {ReturnType<typeof footprints>} Footprints */
+/** @typedef {{ truth: number, label: number, shared: number, iou: number }} Pair of a footprint and an instance */
+/** @typedef {ReturnType<typeof match>} Score */
+/** @typedef {ReturnType<typeof statuses>} Codes */
+
+/** Prepare height * width footprint labels 1..N for match: their areas and centres.
+ * @param {Int32Array} truth @param {number} width */
 export function footprints(truth, width) {
   let count = 0;
   for (const id of truth) if (id > count) count = id;
@@ -195,12 +220,16 @@ export function footprints(truth, width) {
   return { truth, count, areas, rows: rows.map((sum, id) => sum / areas[id]), columns: columns.map((sum, id) => sum / areas[id]) };
 }
 
-// Score the labels against footprints as tnv2.match does: pairs by falling IoU of 0.5 or more, one footprint an instance.
+/** Score the labels against footprints as tnv2.match does: pairs by falling IoU of 0.5 or more, one footprint an instance.
+ * @param {Workspace} space @param {Footprints} known */
 export function match(space, known, iou = 0.5) {
   const overlaps = overlapping(space, known);
-  const ofLabel = new Map(), ofTruth = new Map(), pairs = [], within = new Map(), holds = new Map();
+  /** @type {Map<number, Pair>[]} */
+  const [ofLabel, ofTruth] = [new Map(), new Map()];
+  /** @type {Map<number, number[]>[]} */
+  const [within, holds] = [new Map(), new Map()];
+  const pairs = [];
   for (const pair of overlaps) {
-    pair.iou = pair.shared / (known.areas[pair.truth] + space.areas[pair.label] - pair.shared);
     if (2 * pair.shared >= known.areas[pair.truth]) within.set(pair.label, [...(within.get(pair.label) ?? []), pair.truth]);
     if (2 * pair.shared >= space.areas[pair.label]) holds.set(pair.truth, [...(holds.get(pair.truth) ?? []), pair.label]);
   }
@@ -214,6 +243,7 @@ export function match(space, known, iou = 0.5) {
   }
   const best = new Float64Array(space.count + 1); // of each instance, its IoU with the footprint that fits it best
   for (const pair of overlaps) best[pair.label] = Math.max(best[pair.label], pair.iou);
+  /** @type {(lists: Map<number, number[]>) => [number, number[]][]} */
   const several = (lists) => [...lists].filter(([, ids]) => ids.length > 1).sort(([a], [b]) => a - b);
   const tp = pairs.length, fp = space.count - tp, fn = known.areas.reduce((n, area, id) => n + (id && area ? 1 : 0), 0) - tp;
   return {
@@ -224,27 +254,34 @@ export function match(space, known, iou = 0.5) {
   };
 }
 
-// Return every pair of a footprint and an instance that share pixels, and how many, in order of their numbers.
-function overlapping({ width, height, stride, labels }, { truth }) {
-  const shared = new Map();
+/** Return every pair of a footprint and an instance that share pixels, in order of their numbers.
+ * @param {Workspace} space @param {Footprints} known @returns {Pair[]} */
+function overlapping({ width, height, stride, labels, areas }, known) {
+  const { truth } = known;
+  /** @type {Map<number, number>} */
+  const counts = new Map();
   const base = 2 ** 26;
   for (let row = 0, from = 0; row < height; row++) {
     let run = 0, key = 0; // neighbours mostly belong to the same pair: count runs, not pixels
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
       const pair = truth[from] && labels[i] ? truth[from] * base + labels[i] : 0;
       if (pair !== key) {
-        if (key) shared.set(key, (shared.get(key) ?? 0) + run);
+        if (key) counts.set(key, (counts.get(key) ?? 0) + run);
         key = pair;
         run = 0;
       }
       run++;
     }
-    if (key) shared.set(key, (shared.get(key) ?? 0) + run);
+    if (key) counts.set(key, (counts.get(key) ?? 0) + run);
   }
-  return [...shared].sort(([a], [b]) => a - b).map(([key, count]) => ({ truth: Math.floor(key / base), label: key % base, shared: count }));
+  return [...counts].sort(([a], [b]) => a - b).map(([key, shared]) => {
+    const footprint = Math.floor(key / base), label = key % base;
+    return { truth: footprint, label, shared, iou: shared / (known.areas[footprint] + areas[label] - shared) };
+  });
 }
 
-// Return what happened to every instance and to every footprint, as codes of STATUS by number.
+/** Return what happened to every instance and to every footprint, as codes of STATUS by number.
+ * @param {Workspace} space @param {Footprints} known @param {Score} score */
 export function statuses(space, known, score) {
   const ofLabels = new Uint8Array(space.count + 1).fill(STATUS.spurious.code);
   const ofTruth = new Uint8Array(known.count + 1).fill(STATUS.missed.code);
@@ -258,16 +295,18 @@ export function statuses(space, known, score) {
   return { ofLabels, ofTruth };
 }
 
-// Write the instances over a background: tinted by opacity, outlined in full colour. `background` and `pixels` hold one
-// RGBA pixel an element, as ImageData does; `palette` is a list of [red, green, blue].
+/** Write the instances over a background: tinted by opacity, outlined in full colour. `background` and `pixels` hold one
+ * RGBA pixel an element, as ImageData does.
+ * @param {Workspace} space @param {Uint32Array} background @param {Uint32Array} pixels @param {Colour[]} palette
+ * @param {number} opacity @param {boolean} outlines */
 export function draw(space, background, pixels, palette, opacity, outlines = true) {
   const { width, height, stride, labels, count } = space;
   const dimmed = dim(space, background, opacity);
   const solids = new Int32Array(count + 1), tints = new Int32Array(count + 1); // of each instance
   for (let id = 1; id <= count; id++) {
-    const colour = palette[(id - 1) % palette.length];
-    solids[id] = pixel(...colour);
-    tints[id] = pixel(...colour.map((c) => c * opacity), 0);
+    const [red, green, blue] = palette[(id - 1) % palette.length];
+    solids[id] = pixel(red, green, blue);
+    tints[id] = pixel(red * opacity, green * opacity, blue * opacity, 0);
   }
   for (let row = 0, to = 0; row < height; row++) {
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, to++) {
@@ -279,22 +318,26 @@ export function draw(space, background, pixels, palette, opacity, outlines = tru
   }
 }
 
-// Return a background without the share that a tint takes, so that adding the tint's share gives the mixture; kept until
-// the background or the opacity changes.
+/** Return a background without the share that a tint takes, so that adding the tint's share gives the mixture; kept until
+ * the background or the opacity changes.
+ * @param {Workspace} space @param {Uint32Array} background @param {number} opacity */
 function dim(space, background, opacity) {
-  if (space.under === background && space.opacity === opacity) return space.dimmed;
+  if (space.dimmed && space.under === background && space.opacity === opacity) return space.dimmed;
   const share = Uint8Array.from({ length: 256 }, (_, v) => v * (1 - opacity) + 0.5);
   const dimmed = Int32Array.from(background, (p) => pixel(share[p & 255], share[p >> 8 & 255], share[p >> 16 & 255]));
   Object.assign(space, { dimmed, under: background, opacity });
   return dimmed;
 }
 
-// One RGBA pixel as ImageData has it, in 32 bits.
+/** One RGBA pixel as ImageData has it, in 32 bits.
+ * @param {number} red @param {number} green @param {number} blue */
 function pixel(red, green, blue, alpha = 255) {
   return alpha << 24 | blue << 16 | green << 8 | red;
 }
 
-// Write the seeds over a background, in the colours of the buildings that grow from them; grey where one was dropped.
+/** Write the seeds over a background, in the colours of the buildings that grow from them; grey where one was dropped.
+ * @param {Workspace} space @param {Uint32Array} background @param {Uint32Array} pixels @param {Colour[]} palette
+ * @param {number} opacity */
 export function drawSeeds(space, background, pixels, palette, opacity) {
   const { width, stride, labels, markers, seeds } = space;
   const inks = palette.map((colour) => ink(colour, Math.max(opacity, 0.4)));
@@ -307,13 +350,17 @@ export function drawSeeds(space, background, pixels, palette, opacity) {
   }
 }
 
-// Write what happened to each building over a background: `codes` from statuses, outlines in the patterns of STATUS.
-// Footprints show where no instance covers them, and as white dots under merged and split instances.
+/** Write what happened to each building over a background, outlines in the patterns of STATUS. Footprints show where no
+ * instance covers them, and as white dots under merged and split instances.
+ * @param {Workspace} space @param {Footprints} known @param {Codes} codes @param {Uint32Array} background
+ * @param {Uint32Array} pixels @param {number} opacity @param {boolean} outlines */
 export function drawErrors(space, known, codes, background, pixels, opacity, outlines = true) {
   const { width, height, stride, labels } = space;
   const { truth } = known;
+  /** @type {({ on: number, period: number } & ReturnType<typeof ink>)[]} */
   const looks = [];
   for (const { code, colour, on, off } of Object.values(STATUS)) looks[code] = { on, period: on + off, ...ink(colour, opacity) };
+  /** @type {(code: number) => boolean} */
   const several = (code) => code === STATUS.merged.code || code === STATUS.split.code;
   for (let row = 0, to = 0; row < height; row++) {
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, to++) {
@@ -333,11 +380,12 @@ export function drawErrors(space, known, codes, background, pixels, opacity, out
   }
 }
 
-// A colour as one opaque RGBA pixel, and as a glaze over another pixel.
+/** A colour as one opaque RGBA pixel, and as a glaze over another pixel. @param {Colour} colour @param {number} opacity */
 function ink(colour, opacity) {
   const [red, green, blue] = colour.map((c) => Uint8Array.from({ length: 256 }, (_, v) => v + (c - v) * opacity + 0.5));
   return {
     solid: pixel(...colour),
+    /** @type {(under: number) => number} */
     tint: (under) => pixel(red[under & 255], green[under >> 8 & 255], blue[under >> 16 & 255]),
   };
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..downloads import brief
+from ..files import in_checkout
 from . import labextensions
 from .findings import INSTALL, PYTHON, Finding, WrongError, examined, quoted, report, restored, well
 
@@ -156,7 +157,9 @@ def inplace_abn() -> Finding:
         told = "not built; the kit's own ABN computes the same"
     except Exception as error:
         told = f"does not import ({brief(error)}); the kit's own ABN computes the same"
-    return Finding("optional", "inplace-abn", told, "make inplace-abn")
+    needs, pip = "ninja setuptools setuptools-scm wheel", f"{PYTHON} -m pip install"
+    build = f"{pip} {needs} && {pip} --no-build-isolation inplace-abn"
+    return Finding("optional", "inplace-abn", told, "make inplace-abn" if in_checkout() else build)
 
 
 def samples() -> Finding:
