@@ -36,7 +36,7 @@ def gdown():
     try:
         import gdown
     except ImportError:
-        unavailable('gdown is not installed; pip install -e ".[published]"')
+        unavailable("gdown is not installed; pip install gdown")
     return gdown
 
 

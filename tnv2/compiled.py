@@ -1,10 +1,12 @@
 """Compiled: a Python function over arrays as machine code."""
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 
 @cache
-def compiled(function):
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function compiled by numba: about a second on its very first use, then kept beside its file if it can be."""
     import numba
 

@@ -4,9 +4,12 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from .files import PathLike
 
 TIMEOUT = 30  # seconds without a byte
 PAUSES = (1, 3)  # seconds before the second and before the third attempt
@@ -18,14 +21,14 @@ class NotOnServerError(FileNotFoundError):
     """The server answers, and has no such file."""
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """Return the user's cache folder of this kit, whether it exists or not."""
     import pooch
 
     return Path(pooch.os_cache("tnv2"))
 
 
-def fetch(url, path, check):
+def fetch(url: str, path: PathLike, check: Callable[[Path], object]) -> Path:
     """Return ``path``, downloaded from ``url`` with a progress bar unless it is there already.
 
     check : is called with the path of what came, before that takes its name; raises ValueError for what must not.
@@ -57,7 +60,7 @@ def fetch(url, path, check):
 
 
 @contextmanager
-def arriving(path):
+def arriving(path: Path) -> Iterator[Path]:
     """Yield a path to write to, whose file becomes ``path`` when the block ends, and is removed if the block fails.
 
     It lies beside ``path`` in a folder ``.<name>.<random>.part`` of its own, so that two processes may fetch one file at
@@ -75,7 +78,7 @@ def arriving(path):
         os.replace(part, path)
 
 
-def transfer(url, part):
+def transfer(url: str, part: Path) -> None:
     """Write what ``url`` holds to ``part``, in three attempts at most; raises the last one's RequestException."""
     from requests import RequestException
 
@@ -89,7 +92,7 @@ def transfer(url, part):
         time.sleep(pause)
 
 
-def receive(url, part):
+def receive(url: str, part: Path) -> None:
     """Write what ``url`` holds to ``part`` in one attempt; raises RequestException where not all of it comes."""
     import requests
     from pooch import HTTPDownloader
@@ -112,7 +115,7 @@ def receive(url, part):
         raise requests.ConnectionError(f"{came} of {length} bytes came.")
 
 
-def verify(part, check):
+def verify(part: Path, check: Callable[[Path], object]) -> None:
     """Raise ValueError, in words that fit what just came, unless ``check`` takes the file ``part``."""
     if start := web_page(part):
         raise ValueError(f"what came is a web page or a message that begins {start!r}.")
@@ -122,19 +125,19 @@ def verify(part, check):
         raise ValueError(str(error).replace(str(part), "what came")) from error
 
 
-def web_page(path):
+def web_page(path: Path) -> str:
     """Return how a file begins that is HTML or XML, at most 100 characters; "" for any other file."""
     with open(path, "rb") as file:
         start = file.read(400)
     return " ".join(start.decode("utf-8", "replace").split())[:100] if PAGE.match(start) else ""
 
 
-def status(error):
+def status(error: BaseException) -> int:
     """Return the HTTP status that an error is about, 0 without one."""
     return getattr(getattr(error, "response", None), "status_code", 0)
 
 
-def brief(error):
+def brief(error: BaseException) -> str:
     """Return an error's kind and message on one line, of a failed connection the cause; at most 400 characters.
 
     >>> brief(ValueError("two\\nlines"))

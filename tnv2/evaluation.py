@@ -2,13 +2,26 @@
 
 import argparse
 import warnings
+from typing import TYPE_CHECKING
 
-from .instances import city_table, label_instances, match
-from .network import load_model, predict
+import numpy as np
+
+from .files import PathLike
+from .instances import Thresholds, city_table, label_instances, match
+from .network import TernausNetV2, load_model, predict
 from .tiles import find_tiles
 
+if TYPE_CHECKING:
+    import pandas
 
-def evaluate(folder, model, thresholds=None, iou=0.5, small="challenge"):
+
+def evaluate(
+    folder: PathLike | None,
+    model: TernausNetV2,
+    thresholds: Thresholds | None = None,
+    iou: float = 0.5,
+    small: str = "challenge",
+) -> "pandas.DataFrame":
     """Return ``city_table`` of every tile with footprints under a folder, with a progress bar.
 
     folder : as ``find_tiles`` takes it; None for the one that TNV2_TILES names, or else the kit's samples.
@@ -33,11 +46,11 @@ def evaluate(folder, model, thresholds=None, iou=0.5, small="challenge"):
             warnings.warn(f"{files.name} is left out: {error}", stacklevel=2)
             continue
         names.append(files.name)
-        matches.append(match(tile.truth, label_instances(predict(model, tile), thresholds), iou, small))
+        matches.append(match(np.asarray(tile.truth), label_instances(predict(model, tile), thresholds), iou, small))
     return city_table(names, matches)
 
 
-def main():
+def main() -> None:
     """Print the table of a folder of labelled tiles: python -m tnv2.evaluation FOLDER --weights published"""
     parser = argparse.ArgumentParser(prog="python -m tnv2.evaluation", description=main.__doc__)
     parser.add_argument("folder", help="labelled SpaceNet tiles, in either of their layouts, one city or several")

@@ -7,6 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+PathLike = str | os.PathLike[str]
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -31,7 +33,7 @@ def version() -> str:
         return "(not installed)"
 
 
-def checked_path(path: str | os.PathLike[str], *suffixes: str) -> Path:
+def checked_path(path: PathLike, *suffixes: str) -> Path:
     """Return the Path of a file to write; raises ValueError unless its name ends in one of ``suffixes``.
 
     >>> checked_path("labels.tiff", ".tif", ".tiff").name

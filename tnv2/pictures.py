@@ -1,6 +1,12 @@
 """Pictures: arrays to uint8 RGB that a person can look at."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from .tiles import Tile
 
 # Okabe and Ito's colours without black and grey, told apart by colour-blind readers (jfly.uni-koeln.de/color).
 PALETTE = np.array(
@@ -15,7 +21,7 @@ COMPOSITES = {
 }
 
 
-def stretch(image, low=2, high=98):
+def stretch(image: np.ndarray, low: float = 2, high: float = 98) -> np.ndarray:
     """Return uint8 of the shape of ``image``, each channel from its ``low`` to its ``high`` percentile.
 
     11-bit counts look black on an 8-bit screen; this is the usual remedy. A constant channel becomes 0.
@@ -29,7 +35,7 @@ def stretch(image, low=2, high=98):
     return scaled(image, *np.percentile(image, (low, high), axis=(0, 1), keepdims=True))
 
 
-def scaled(image, dark, bright):
+def scaled(image: np.ndarray, dark: np.ndarray, bright: np.ndarray) -> np.ndarray:
     """Return uint8 of the shape of ``image``: 0 up to ``dark``, 255 from ``bright``, straight between.
 
     dark, bright : one of each a channel. Where the two are equal, what is above them becomes 255 and the rest 0.
@@ -39,19 +45,19 @@ def scaled(image, dark, bright):
     return np.floor(np.clip(share, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def true_colour(tile, low=2, high=98):
+def true_colour(tile: "Tile", low: float = 2, high: float = 98) -> np.ndarray:
     """Return the tile's RGB as (H, W, 3) uint8, stretched."""
     return stretch(tile.rgb, low, high)
 
 
-def false_colour(tile, low=2, high=98):
+def false_colour(tile: "Tile", low: float = 2, high: float = 98) -> np.ndarray:
     """Return NIR1, red and green as (H, W, 3) uint8, stretched: living plants red, roofs and roads grey to cyan."""
     if tile.mul is None:
         raise ValueError(f"tile {tile.name!r} has no MUL bands; false colour needs NIR1. Pass mul_path to read_tile.")
     return composite(tile.mul, "false colour", low, high)
 
 
-def composite(mul, bands, low=2, high=98):
+def composite(mul: np.ndarray, bands: str | Sequence[int], low: float = 2, high: float = 98) -> np.ndarray:
     """Return three of the eight MUL bands as (H, W, 3) uint8, stretched.
 
     mul : (H, W, 8); bands : a name in COMPOSITES, or three numbers 0..7 of what is shown as red, green and blue.
@@ -65,7 +71,7 @@ def composite(mul, bands, low=2, high=98):
     return stretch(mul[..., chosen], low, high)
 
 
-def normalised_difference(first, second):
+def normalised_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return (first - second) / (first + second) as float32, from -1 to 1 for counts; 0 where the sum is 0.
 
     Of NIR1 and red it is NDVI (Rouse et al. 1974), high for living plants; of green and NIR1 it is NDWI (McFeeters 1996),
@@ -79,21 +85,21 @@ def normalised_difference(first, second):
     return np.divide(first - second, total, out=np.zeros_like(total), where=total != 0)
 
 
-def difference_map(difference):
+def difference_map(difference: np.ndarray) -> np.ndarray:
     """Return an (H, W) map of [-1, 1] as (H, W, 3) uint8 in ColorBrewer's BrBG: brown below 0, white at 0, green above."""
     from matplotlib import colormaps
 
     return colormaps["BrBG"]((np.asarray(difference) + 1) / 2, bytes=True)[..., :3]
 
 
-def probability_map(probabilities):
+def probability_map(probabilities: np.ndarray) -> np.ndarray:
     """Return an (H, W) map of [0, 1] as (H, W, 3) uint8 in the colours of cividis: dark blue is 0, yellow is 1."""
     from matplotlib import colormaps
 
     return colormaps["cividis"](np.asarray(probabilities), bytes=True)[..., :3]
 
 
-def outlines(labels):
+def outlines(labels: np.ndarray) -> np.ndarray:
     """Return (H, W) bool: the pixels of instances that have another label, or none, above, below, left or right.
 
     >>> outlines(np.array([[1, 1, 2], [1, 1, 2], [1, 1, 2]])).astype(int)
@@ -107,7 +113,7 @@ def outlines(labels):
     return (inner > 0) & np.any([inner != other for other in neighbours], axis=0)
 
 
-def overlay(picture, labels, opacity=0.4):
+def overlay(picture: np.ndarray, labels: np.ndarray, opacity: float = 0.4) -> np.ndarray:
     """Return an (H, W, 3) uint8 picture with each instance tinted and outlined in a colour of its own.
 
     picture : (H, W, 3) uint8; labels : (H, W) int, 0 for background; opacity : of the tint, 0..1; outlines are opaque.

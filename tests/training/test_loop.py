@@ -13,17 +13,10 @@ from lab import wait_for
 from tnv2 import load_model, render_scene
 from tnv2.network.ternausnet import TernausNetV2
 from tnv2.training.crops import Crops
-from tnv2.training.loop import (
-    Settings,
-    border_target,
-    crops_of,
-    example,
-    guessed_mul,
-    known_border,
-    picture_tiles,
-    segmentation_loss,
-    train,
-)
+from tnv2.training.examples import example, guessed_mul, picture_tiles
+from tnv2.training.loop import crops_of, train
+from tnv2.training.settings import Settings
+from tnv2.training.targets import border_target, known_border, segmentation_loss
 
 TINY = Settings(width=2, num_filters=1, steps=12, batch=2, crop=64, scenes=1)
 

@@ -1,12 +1,13 @@
 // @ts-check
 // The tuner's engine: 8-bit probability maps and thresholds to labels and pixels. Pure functions, no DOM.
-// It follows the rule of tnv2/instances.py pixel for pixel; that file says why the heap is there.
+// It follows the rule of tnv2/instances/labels.py pixel for pixel; that file says why the heap is there.
 //
 // All working arrays have a border of one pixel, so that no neighbour needs a bounds check, and are allocated once.
 
 /** @typedef {ReturnType<typeof workspace>} Workspace */
 /** @typedef {{ mask: number, seed: number, border: number, min_area: number }} Thresholds */
 /** @typedef {[red: number, green: number, blue: number]} Colour */
+/** @typedef {Uint32Array} Pixels one RGBA pixel an element, as ImageData has them */
 
 /** @param {number} width @param {number} height */
 export function workspace(width, height) {
@@ -30,7 +31,7 @@ export function workspace(width, height) {
     sizes: new Int32Array(groups), firsts: new Int32Array(groups), // of each group: its pixels, and the first of them
     seeded: "", flooded: "", // what the seeds and the flood were last made from
     dimmed: /** @type {Int32Array | null} */ (null), // a background without the share that a tint takes
-    under: /** @type {Uint32Array | null} */ (null), opacity: 0, // what that was last made from
+    under: /** @type {Pixels | null} */ (null), opacity: 0, // what that was last made from
   };
 }
 
@@ -100,7 +101,7 @@ function join(parents, a, b) {
 }
 
 /** Grow the seeds over the region above mask: markers in the order in which scikit-image's heap hands out equals, which
- * instances.py explains, then first in, first out.
+ * labels.py explains, then first in, first out.
  * @param {Workspace} space @param {Uint8Array} building @param {number} mask */
 function flood(space, building, mask) {
   const { stride, open, grown: labels, groupOf, markers, rim, held, ahead, queue, path, sizes, firsts, seeds: count } = space;
@@ -117,16 +118,14 @@ function flood(space, building, mask) {
   held.fill(1, 0, count);
   let depth = 0, first = 0, end = 0, head = 0, tail = 0, last = count;
   for (let place = 0; place < count; place = 2 * place + 1) { path[depth++] = place; ahead[end++] = place; }
-  /** @type {(next: number, id: number) => void} */
-  const take = (next, id) => {
+  const /** @type {(next: number, id: number) => void} */ take = (next, id) => {
     open[next] = 0;
     labels[next] = id;
     queue[tail++] = next;
     sizes[id]++;
     if (next < firsts[id]) firsts[id] = next;
   };
-  /** @type {(pixel: number) => void} */
-  const spread = (pixel) => {
+  const /** @type {(pixel: number) => void} */ spread = (pixel) => {
     const id = labels[pixel];
     if (open[pixel + up]) take(pixel + up, id);
     if (open[pixel - 1]) take(pixel - 1, id);
@@ -191,7 +190,6 @@ function renumber(space, minArea) {
 }
 
 /** @typedef {"found" | "missed" | "spurious" | "merged" | "split"} Fate */
-
 /** What happened to a building: its colour (Okabe and Ito's) and its outline, on for `on` of every `on + off` pixels.
  * @type {Record<Fate, { code: number, colour: Colour, on: number, off: number, meaning: string }>} */
 export const STATUS = {
@@ -204,8 +202,7 @@ export const STATUS = {
 
 /** @typedef {ReturnType<typeof footprints>} Footprints */
 /** @typedef {{ truth: number, label: number, shared: number, iou: number }} Pair of a footprint and an instance */
-/** @typedef {ReturnType<typeof match>} Score */
-/** @typedef {ReturnType<typeof statuses>} Codes */
+/** @typedef {ReturnType<typeof match>} Score @typedef {ReturnType<typeof statuses>} Codes */
 
 /** Prepare height * width footprint labels 1..N for match: their areas and centres.
  * @param {Int32Array} truth @param {number} width */
@@ -224,10 +221,8 @@ export function footprints(truth, width) {
  * @param {Workspace} space @param {Footprints} known */
 export function match(space, known, iou = 0.5) {
   const overlaps = overlapping(space, known);
-  /** @type {Map<number, Pair>[]} */
-  const [ofLabel, ofTruth] = [new Map(), new Map()];
-  /** @type {Map<number, number[]>[]} */
-  const [within, holds] = [new Map(), new Map()];
+  const /** @type {Map<number, Pair>[]} */ [ofLabel, ofTruth] = [new Map(), new Map()];
+  const /** @type {Map<number, number[]>[]} */ [within, holds] = [new Map(), new Map()];
   const pairs = [];
   for (const pair of overlaps) {
     if (2 * pair.shared >= known.areas[pair.truth]) within.set(pair.label, [...(within.get(pair.label) ?? []), pair.truth]);
@@ -256,10 +251,8 @@ export function match(space, known, iou = 0.5) {
 
 /** Return every pair of a footprint and an instance that share pixels, in order of their numbers.
  * @param {Workspace} space @param {Footprints} known @returns {Pair[]} */
-function overlapping({ width, height, stride, labels, areas }, known) {
-  const { truth } = known;
-  /** @type {Map<number, number>} */
-  const counts = new Map();
+function overlapping({ width, height, stride, labels, areas }, { truth, areas: sizes }) {
+  const /** @type {Map<number, number>} */ counts = new Map();
   const base = 2 ** 26;
   for (let row = 0, from = 0; row < height; row++) {
     let run = 0, key = 0; // neighbours mostly belong to the same pair: count runs, not pixels
@@ -276,7 +269,7 @@ function overlapping({ width, height, stride, labels, areas }, known) {
   }
   return [...counts].sort(([a], [b]) => a - b).map(([key, shared]) => {
     const footprint = Math.floor(key / base), label = key % base;
-    return { truth: footprint, label, shared, iou: shared / (known.areas[footprint] + areas[label] - shared) };
+    return { truth: footprint, label, shared, iou: shared / (sizes[footprint] + areas[label] - shared) };
   });
 }
 
@@ -295,10 +288,8 @@ export function statuses(space, known, score) {
   return { ofLabels, ofTruth };
 }
 
-/** Write the instances over a background: tinted by opacity, outlined in full colour. `background` and `pixels` hold one
- * RGBA pixel an element, as ImageData does.
- * @param {Workspace} space @param {Uint32Array} background @param {Uint32Array} pixels @param {Colour[]} palette
- * @param {number} opacity @param {boolean} outlines */
+/** Write the instances over a background: tinted by opacity, outlined in full colour.
+ * @param {Workspace} space @param {Pixels} background @param {Pixels} pixels @param {Colour[]} palette @param {number} opacity */
 export function draw(space, background, pixels, palette, opacity, outlines = true) {
   const { width, height, stride, labels, count } = space;
   const dimmed = dim(space, background, opacity);
@@ -319,8 +310,7 @@ export function draw(space, background, pixels, palette, opacity, outlines = tru
 }
 
 /** Return a background without the share that a tint takes, so that adding the tint's share gives the mixture; kept until
- * the background or the opacity changes.
- * @param {Workspace} space @param {Uint32Array} background @param {number} opacity */
+ * the background or the opacity changes. @param {Workspace} space @param {Pixels} background @param {number} opacity */
 function dim(space, background, opacity) {
   if (space.dimmed && space.under === background && space.opacity === opacity) return space.dimmed;
   const share = Uint8Array.from({ length: 256 }, (_, v) => v * (1 - opacity) + 0.5);
@@ -329,15 +319,13 @@ function dim(space, background, opacity) {
   return dimmed;
 }
 
-/** One RGBA pixel as ImageData has it, in 32 bits.
- * @param {number} red @param {number} green @param {number} blue */
-function pixel(red, green, blue, alpha = 255) {
+/** One RGBA pixel as ImageData has it, in 32 bits. @param {number} red @param {number} green @param {number} blue */
+export function pixel(red, green, blue, alpha = 255) {
   return alpha << 24 | blue << 16 | green << 8 | red;
 }
 
 /** Write the seeds over a background, in the colours of the buildings that grow from them; grey where one was dropped.
- * @param {Workspace} space @param {Uint32Array} background @param {Uint32Array} pixels @param {Colour[]} palette
- * @param {number} opacity */
+ * @param {Workspace} space @param {Pixels} background @param {Pixels} pixels @param {Colour[]} palette @param {number} opacity */
 export function drawSeeds(space, background, pixels, palette, opacity) {
   const { width, stride, labels, markers, seeds } = space;
   const inks = palette.map((colour) => ink(colour, Math.max(opacity, 0.4)));
@@ -352,16 +340,14 @@ export function drawSeeds(space, background, pixels, palette, opacity) {
 
 /** Write what happened to each building over a background, outlines in the patterns of STATUS. Footprints show where no
  * instance covers them, and as white dots under merged and split instances.
- * @param {Workspace} space @param {Footprints} known @param {Codes} codes @param {Uint32Array} background
- * @param {Uint32Array} pixels @param {number} opacity @param {boolean} outlines */
+ * @param {Workspace} space @param {Footprints} known @param {Codes} codes @param {Pixels} background @param {Pixels} pixels
+ * @param {number} opacity */
 export function drawErrors(space, known, codes, background, pixels, opacity, outlines = true) {
   const { width, height, stride, labels } = space;
   const { truth } = known;
-  /** @type {({ on: number, period: number } & ReturnType<typeof ink>)[]} */
-  const looks = [];
+  const /** @type {({ on: number, period: number } & ReturnType<typeof ink>)[]} */ looks = [];
   for (const { code, colour, on, off } of Object.values(STATUS)) looks[code] = { on, period: on + off, ...ink(colour, opacity) };
-  /** @type {(code: number) => boolean} */
-  const several = (code) => code === STATUS.merged.code || code === STATUS.split.code;
+  const /** @type {(code: number) => boolean} */ several = (code) => code === STATUS.merged.code || code === STATUS.split.code;
   for (let row = 0, to = 0; row < height; row++) {
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, to++) {
       const id = labels[i], footprint = truth[to], under = background[to];
@@ -385,7 +371,6 @@ function ink(colour, opacity) {
   const [red, green, blue] = colour.map((c) => Uint8Array.from({ length: 256 }, (_, v) => v + (c - v) * opacity + 0.5));
   return {
     solid: pixel(...colour),
-    /** @type {(under: number) => number} */
-    tint: (under) => pixel(red[under & 255], green[under >> 8 & 255], blue[under >> 16 & 255]),
+    tint: /** @param {number} under */ (under) => pixel(red[under & 255], green[under >> 8 & 255], blue[under >> 16 & 255]),
   };
 }

@@ -1,20 +1,26 @@
-import { element, svg } from "./dom.js";
+// @ts-check
+import { ARROWS, element, onKeys, svg } from "./dom.js";
 
 // A sweep's scores as a grid of cells over a model with get, set, on, off and save_changes, as anywidget passes it. A click or
 // the arrow keys choose a cell; Python says what that means. Axes: border to the right, seed upwards.
 
 const CELL = 20, LEFT = 64, TOP = 12, BOTTOM = 46;
-const STEPS = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+const SHAPES = { published: "M-6-6H6V6H-6Z", best: "M0-9 2.6-2.9 9-2.5 4 1.6 5.6 8 0 4.5-5.6 8-4 1.6-9-2.5-2.6-2.9Z" };
 
+/** @typedef {[seed: number, border: number]} Point by their indices */
+/** @typedef {{ seeds: number[], borders: number[], scores: number[][], colours: string[][], published: Point | [],
+ *   best: Point | [], title: string, point: Point }} Traits */
+
+/** @param {{ model: import("./dom.js").Model<Traits>, el: HTMLElement }} view */
 function render({ model, el }) {
   const seeds = model.get("seeds"), borders = model.get("borders"), scores = model.get("scores");
   const width = LEFT + borders.length * CELL + 12, height = TOP + seeds.length * CELL + BOTTOM;
+  /** @type {(index: number) => number} */
   const x = (border) => LEFT + border * CELL, y = (seed) => TOP + (seeds.length - 1 - seed) * CELL;
   const grid = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, tabindex: 0, role: "application" });
-  grid.dataset.lmSuppressShortcuts = "true"; // or JupyterLab swallows the arrow keys
   const told = element("output", { className: "tnv2-heatmap-told" });
   told.setAttribute("aria-live", "polite");
-  const tell = (seed, border) => {
+  const /** @type {(...point: Point) => void} */ tell = (seed, border) => {
     told.textContent = `seed ${seeds[seed]}   border ${borders[border]}   F1 ${scores[seed][border].toFixed(3)}`;
   };
 
@@ -27,20 +33,20 @@ function render({ model, el }) {
   }));
   cells.addEventListener("pointerleave", () => tell(...model.get("point")));
   grid.append(cells);
-  borders.forEach((value, i) => { if (labelled(i, borders)) grid.append(text(x(i + 0.5), TOP + seeds.length * CELL + 15, value, "middle")); });
-  seeds.forEach((value, i) => { if (labelled(i, seeds)) grid.append(text(LEFT - 6, y(i) + CELL / 2 + 4, value, "end")); });
+  borders.forEach((value, i) => { if (labelled(i, borders)) grid.append(text(x(i + 0.5), TOP + seeds.length * CELL + 15, String(value), "middle")); });
+  seeds.forEach((value, i) => { if (labelled(i, seeds)) grid.append(text(LEFT - 6, y(i) + CELL / 2 + 4, String(value), "end")); });
   grid.append(text(LEFT + borders.length * CELL / 2, height - 10, "border threshold", "middle"));
   const side = text(0, 0, "seed threshold", "middle");
   side.setAttribute("transform", `translate(16 ${TOP + seeds.length * CELL / 2}) rotate(-90)`);
   grid.append(side);
-  for (const [name, shape] of [["published", "M-6-6H6V6H-6Z"], ["best", "M0-9 2.6-2.9 9-2.5 4 1.6 5.6 8 0 4.5-5.6 8-4 1.6-9-2.5-2.6-2.9Z"]]) {
+  for (const name of /** @type {const} */ (["published", "best"])) {
     const point = model.get(name);
-    if (point.length) grid.append(mark(shape, x(point[1] + 0.5), y(point[0]) + CELL / 2, `tnv2-heatmap-${name}`));
+    if (point.length) grid.append(mark(SHAPES[name], x(point[1] + 0.5), y(point[0]) + CELL / 2, `tnv2-heatmap-${name}`));
   }
   const chosen = mark("M-10-10H10V10H-10Z", 0, 0, "tnv2-heatmap-chosen");
   grid.append(chosen);
 
-  const choose = (seed, border) => {
+  const /** @type {(...point: Point) => void} */ choose = (seed, border) => {
     if (model.get("point").join() === `${seed},${border}`) model.send("again"); // the tuner may have moved on since
     model.set("point", [seed, border]);
     model.save_changes();
@@ -51,14 +57,12 @@ function render({ model, el }) {
     grid.setAttribute("aria-label", `F1 over seed and border thresholds. Arrow keys choose. Now seed ${seeds[seed]}, border ${borders[border]}.`);
     tell(seed, border);
   };
-  grid.addEventListener("keydown", (event) => {
-    const step = STEPS[event.key];
-    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const within = (value, list) => Math.min(list.length - 1, Math.max(0, value));
-    const [seed, border] = model.get("point");
-    choose(within(seed + step[0], seeds), within(border + step[1], borders));
+  /** @type {(value: number, list: number[]) => number} */
+  const within = (value, list) => Math.min(list.length - 1, Math.max(0, value));
+  onKeys(grid, ({ key }) => {
+    const step = ARROWS[key], [seed, border] = model.get("point");
+    if (step) choose(within(seed - step[0], seeds), within(border + step[1], borders));
+    return Boolean(step);
   });
   model.on("change:point", show);
   show();
@@ -69,15 +73,17 @@ function render({ model, el }) {
   return () => model.off("change:point", show);
 }
 
-// Whether a value has room for its label: about six of them an axis.
+/** Whether a value has room for its label: about six of them an axis. @param {number} i @param {number[]} values */
 function labelled(i, values) {
   return i % Math.max(1, Math.round((values.length - 1) / 5)) === 0;
 }
 
+/** @param {number} x @param {number} y @param {string} content @param {"middle" | "end"} anchor */
 function text(x, y, content, anchor) {
   return svg("text", { x, y, "text-anchor": anchor }, content);
 }
 
+/** @param {string} d @param {number} x @param {number} y @param {string} name */
 function mark(d, x, y, name) {
   return svg("path", { d, class: name, transform: `translate(${x} ${y})` });
 }

@@ -1,10 +1,13 @@
-import { element } from "./dom.js";
+// @ts-check
+import { ARROWS, element, onKeys } from "./dom.js";
 
 // A picture over a model with get, on, off and send, as anywidget passes it: shows a PNG, marks the chosen pixels with their
 // numbers, and tells Python which pixel was clicked or where a key wants to go. Python decides, this only renders.
 
-const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+/** @typedef {[row: number, column: number]} Pixel */
+/** @typedef {{ png: DataView<ArrayBuffer>, title: string, name: string, shows: string, shape: Pixel, pixels: Pixel[] }} Traits */
 
+/** @param {{ model: import("./dom.js").Model<Traits>, el: HTMLElement }} view */
 function render({ model, el }) {
   const [height, width] = model.get("shape");
   const title = element("span", { className: "tnv2-picture-title", textContent: model.get("title") });
@@ -13,8 +16,7 @@ function render({ model, el }) {
   const stage = element("div", { className: "tnv2-picture-stage", tabIndex: 0, title: "click a pixel to see its spectrum" }, image);
   stage.style.aspectRatio = `${width} / ${height}`; // so that nothing jumps while the picture loads
   stage.setAttribute("role", "application");
-  stage.dataset.lmSuppressShortcuts = "true"; // or JupyterLab swallows the arrow keys
-  const marks = [];
+  const /** @type {HTMLElement[]} */ marks = [];
 
   const show = () => {
     const url = URL.createObjectURL(new Blob([model.get("png")], { type: "image/png" }));
@@ -43,33 +45,29 @@ function render({ model, el }) {
   };
   stage.addEventListener("click", ({ clientX, clientY }) => {
     const box = image.getBoundingClientRect();
+    /** @type {(share: number, count: number) => number} */
     const at = (share, count) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
     model.send({ pixel: [at((clientY - box.top) / box.height, height), at((clientX - box.left) / box.width, width)] });
   });
-  stage.addEventListener("keydown", (event) => {
-    const step = event.key === "Enter" ? [0, 0] : STEPS[event.key];
-    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation(); // Shift+Enter and arrows would run or leave the cell
-    model.send({ step: step.map((value) => value * (event.shiftKey ? 10 : 1)), fresh: event.key === "Enter" });
+  onKeys(stage, ({ key, shiftKey }) => {
+    const fresh = key === "Enter", step = fresh ? [0, 0] : ARROWS[key];
+    if (step) model.send({ step: step.map((value) => value * (shiftKey ? 10 : 1)), fresh });
+    return Boolean(step);
   });
 
   // JupyterLab takes up and down from the viewer's dropdowns too, and ipywidgets has no trait to tell it not to.
-  const keepKeys = ({ target }) => {
-    if (target.matches(".tnv2-viewer select")) target.dataset.lmSuppressShortcuts = "true";
+  const /** @type {(event: FocusEvent) => void} */ keepKeys = ({ target }) => {
+    if (target instanceof HTMLElement && target.matches(".tnv2-viewer select")) target.dataset.lmSuppressShortcuts = "true";
   };
   document.addEventListener("focusin", keepKeys);
 
-  const listening = { png: show, shows: describe, pixels: mark };
-  for (const [trait, react] of Object.entries(listening)) {
-    model.on(`change:${trait}`, react);
-    react();
-  }
+  const listening = /** @type {const} */ ([["change:png", show], ["change:shows", describe], ["change:pixels", mark]]);
+  for (const [event, react] of listening) { model.on(event, react); react(); }
   el.classList.add("tnv2-picture");
   el.append(element("div", { className: "tnv2-picture-head" }, title, name), stage);
   return () => {
     document.removeEventListener("focusin", keepKeys);
-    for (const [trait, react] of Object.entries(listening)) model.off(`change:${trait}`, react);
+    for (const [event, react] of listening) model.off(event, react);
   };
 }
 

@@ -1,16 +1,20 @@
-import { element } from "./dom.js";
+// @ts-check
+import { ARROWS, element, onKeys } from "./dom.js";
 
 // The stage: a canvas that the wheel or + and - zoom, that dragging or the arrow keys pan, and that 0 or a double click fits.
 
 const CLOSEST = 32;
+/** @type {Record<string, number | undefined>} */
+const ZOOMS = { "+": 1.25, "=": 1.25, "-": 0.8 };
 
-// `report(row, column)` is called as the pointer moves, or the keyboard moves the middle; report(null) as the pointer leaves.
+/** @typedef {[row: number, column: number]} Place */
+/** `report` gets the pixel under the pointer as that moves, or the middle as the keyboard moves it; null outside the picture.
+ * @param {number} width @param {number} height @param {(pixel: Place | null) => void} report */
 export function createStage(width, height, report) {
   const canvas = element("canvas", { width, height });
   canvas.setAttribute("role", "img");
   const frame = element("div", { className: "tnv2-frame", tabIndex: 0 }, canvas);
   frame.style.aspectRatio = `${width} / ${height}`;
-  frame.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the keys
   frame.setAttribute("role", "group");
   frame.setAttribute("aria-label", "picture: plus and minus zoom, arrow keys pan, 0 shows all");
   let zoom = 1, left = 0, top = 0; // of the canvas in the frame, in CSS pixels
@@ -21,28 +25,29 @@ export function createStage(width, height, report) {
     canvas.style.transform = `translate(${left}px, ${top}px) scale(${zoom})`;
     frame.dataset.zoom = zoom.toFixed(2);
   };
-  const zoomAt = (x, y, factor) => {
+  const /** @type {(x: number, y: number, factor: number) => void} */ zoomAt = (x, y, factor) => {
     const next = Math.min(CLOSEST, Math.max(1, zoom * factor));
     left = x - (x - left) * next / zoom;
     top = y - (y - top) * next / zoom;
     zoom = next;
     place();
   };
+  const /** @type {(x: number, y: number) => void} */ pan = (x, y) => { left += x; top += y; place(); };
   const fit = () => { zoom = 1; place(); };
-  const centre = (row, column, closer = zoom) => {
+  const /** @type {(row: number, column: number, closer?: number) => void} */ centre = (row, column, closer = zoom) => {
     zoom = Math.min(CLOSEST, Math.max(1, closer));
     left = frame.clientWidth * (0.5 - (column + 0.5) / width * zoom);
     top = frame.clientHeight * (0.5 - (row + 0.5) / height * zoom);
     place();
   };
-  const pixelAt = (x, y) => {
+  const /** @type {(x: number, y: number) => Place | null} */ pixelAt = (x, y) => {
     const box = canvas.getBoundingClientRect();
     const column = Math.floor((x - box.left) / box.width * width), row = Math.floor((y - box.top) / box.height * height);
     return row >= 0 && row < height && column >= 0 && column < width ? [row, column] : null;
   };
   const reportMiddle = () => {
     const box = frame.getBoundingClientRect();
-    report(...pixelAt(box.left + box.width / 2, box.top + box.height / 2) ?? [null]);
+    report(pixelAt(box.left + box.width / 2, box.top + box.height / 2));
   };
 
   frame.addEventListener("wheel", (event) => {
@@ -56,29 +61,20 @@ export function createStage(width, height, report) {
     frame.classList.add("tnv2-dragging");
   });
   frame.addEventListener("pointermove", (event) => {
-    if (frame.hasPointerCapture(event.pointerId)) { left += event.movementX; top += event.movementY; place(); }
-    report(...pixelAt(event.clientX, event.clientY) ?? [null]);
+    if (frame.hasPointerCapture(event.pointerId)) pan(event.movementX, event.movementY);
+    report(pixelAt(event.clientX, event.clientY));
   });
   frame.addEventListener("pointerup", () => frame.classList.remove("tnv2-dragging"));
   frame.addEventListener("pointerleave", () => report(null));
   frame.addEventListener("dblclick", fit);
-  const keys = {
-    "+": () => zoomAt(frame.clientWidth / 2, frame.clientHeight / 2, 1.25),
-    "-": () => zoomAt(frame.clientWidth / 2, frame.clientHeight / 2, 0.8),
-    0: fit,
-    ArrowLeft: () => { left += frame.clientWidth / 10; place(); },
-    ArrowRight: () => { left -= frame.clientWidth / 10; place(); },
-    ArrowUp: () => { top += frame.clientHeight / 10; place(); },
-    ArrowDown: () => { top -= frame.clientHeight / 10; place(); },
-  };
-  keys["="] = keys["+"];
-  frame.addEventListener("keydown", (event) => {
-    const act = !event.ctrlKey && !event.metaKey && !event.altKey && keys[event.key];
-    if (!act) return;
-    event.preventDefault();
-    event.stopPropagation();
-    act();
+  onKeys(frame, ({ key }) => {
+    const step = ARROWS[key], factor = ZOOMS[key];
+    if (step) pan(-step[1] * frame.clientWidth / 10, -step[0] * frame.clientHeight / 10);
+    else if (factor) zoomAt(frame.clientWidth / 2, frame.clientHeight / 2, factor);
+    else if (key === "0") fit();
+    else return false;
     reportMiddle();
+    return true;
   });
   return { frame, canvas, fit, centre };
 }

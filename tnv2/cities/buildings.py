@@ -2,21 +2,28 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..files import replacing
 from ..polygons import areas
-from .seams import cut_pairs, find_seams, hang_together, union
-from .sheets import instances_path, sheet_path
+from .seams import Part, Seam, cut_pairs, find_seams, hang_together, union
+from .sheets import Sheet, instances_path, sheet_path
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
 
 ROWS = 10_000  # of a Parquet row group, about
 TABLES = 100  # that wait to be written; one takes kilobytes beside its rows, so as many are made one
 NOTE = b"tnv2"  # the key of the file's metadata that says which sheets it was made of
 
 
-def write_buildings(sheets, folder, path, crs):
+def write_buildings(sheets: Sequence[Sheet], folder: Path, path: Path, crs: str) -> None:
     """Write every building of Sheets once as a GeoParquet file; nothing is done where it is there and no sheet is newer.
 
     sheets : in the order of their tiles. folder : of the map. crs : theirs.
@@ -45,19 +52,19 @@ def write_buildings(sheets, folder, path, crs):
         writer.write_table(pyarrow.concat_tables([schema.empty_table(), *waiting]))
 
 
-def tables(sheets, folder, crs, schema):
+def tables(sheets: Sequence[Sheet], folder: Path, crs: str, schema: "pyarrow.Schema") -> Iterator["pyarrow.Table"]:
     """Yield an Arrow table a sheet: its buildings that no seam cuts, and those that begin in it, whole."""
     import pyarrow
 
     @lru_cache(maxsize=256)
-    def cut(place):
+    def cut(place: int) -> "pandas.DataFrame":
         return edge_frame(folder, sheets[place].name)
 
     seams = {(seam.first, seam.second): seam for seam in find_seams(sheets)}
-    groups = {}
+    groups: dict[int, list[list[Part]]] = {}
     for group in hang_together(cut_parts(seams.values(), sheets, cut)):
         groups.setdefault(group[0][0], []).append(group)
-    joined = {}
+    joined: dict[int, list[int]] = {}
     for place, label in (part for begun in groups.values() for group in begun for part in group):
         joined.setdefault(place, []).append(label)
     for place, sheet in enumerate(sheets):
@@ -66,7 +73,9 @@ def tables(sheets, folder, crs, schema):
         yield pyarrow.concat_tables([alone, pyarrow.Table.from_pylist(rows, schema)])
 
 
-def cut_parts(seams, sheets, cut):
+def cut_parts(
+    seams: Iterable[Seam], sheets: Sequence[Sheet], cut: Callable[[int], "pandas.DataFrame"]
+) -> Iterator[tuple[Part, Part]]:
     """Yield pairs of (place in ``sheets``, label) that are parts of one building."""
     for seam in seams:
         first, second = cut(seam.first), cut(seam.second)
@@ -74,7 +83,7 @@ def cut_parts(seams, sheets, cut):
             yield (seam.first, a), (seam.second, b)
 
 
-def edge_frame(folder, name):
+def edge_frame(folder: Path, name: str) -> "pandas.DataFrame":
     """Return a DataFrame, indexed by label, of the instances that touch a tile's edge: ``pixels, building, geometry``."""
     import pyarrow.parquet
     import shapely
@@ -85,7 +94,7 @@ def edge_frame(folder, name):
     return frame.assign(geometry=shapely.from_wkb(frame["geometry"].to_numpy()))  # geopandas would parse each file's CRS
 
 
-def uncut(folder, name, joined, schema):
+def uncut(folder: Path, name: str, joined: list[int], schema: "pyarrow.Schema") -> "pyarrow.Table":
     """Return the buildings of a tile as an Arrow table, without those whose label is in ``joined``."""
     import pyarrow
     import pyarrow.compute
@@ -99,11 +108,17 @@ def uncut(folder, name, joined, schema):
     return pyarrow.table({"tiles": names, "labels": table["label"].cast("string"), **known}, schema=schema)
 
 
-def whole(group, sheets, seams, cut, crs):
+def whole(
+    group: list[Part],
+    sheets: Sequence[Sheet],
+    seams: dict[tuple[int, int], Seam],
+    cut: Callable[[int], "pandas.DataFrame"],
+    crs: str,
+) -> dict[str, Any]:
     """Return the row of a building from its parts, (place in ``sheets``, label) each."""
     import geopandas
 
-    parts = [cut(place).loc[label] for place, label in group]
+    parts: list[Any] = [cut(place).loc[label] for place, label in group]
     pixels = np.array([part["pixels"] for part in parts])
     geometry = union({key: part["geometry"] for key, part in zip(group, parts, strict=True)}, sheets, seams)
     return {
@@ -116,7 +131,7 @@ def whole(group, sheets, seams, cut, crs):
     }
 
 
-def geoparquet_schema():
+def geoparquet_schema() -> "pyarrow.Schema":
     """Return the Arrow schema of the file."""
     import pyarrow
 
@@ -124,7 +139,7 @@ def geoparquet_schema():
     return pyarrow.schema([*((name, pyarrow.type_for_alias(kind)) for name, kind in kinds.items()), ("geometry", "binary")])
 
 
-def geo(crs):
+def geo(crs: str) -> bytes:
     """Return the metadata that make a Parquet file GeoParquet 1.1."""
     from pyproj import CRS
 
@@ -132,7 +147,7 @@ def geo(crs):
     return json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}).encode()
 
 
-def stamp_of(sheets, folder):
+def stamp_of(sheets: Sequence[Sheet], folder: Path) -> bytes:
     """Return a checksum of which sheets there are and when each was written."""
     times = [(sheet.name, sheet_path(folder, sheet.name).stat().st_mtime_ns) for sheet in sheets]
     return hashlib.sha256(json.dumps(times).encode()).hexdigest().encode()

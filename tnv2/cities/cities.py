@@ -16,17 +16,19 @@ import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from ..files import replacing
-from ..instances import PACKAGES, Thresholds, city_table
+from ..files import PathLike, replacing
+from ..instances import PACKAGES, Probabilities, Thresholds, city_table
 from ..network import FILES, checked_precision, sha256, weights_file
 from ..tiles import TileFiles, check_name, find_tiles, read_georeference
 from .buildings import write_buildings
@@ -44,6 +46,11 @@ from .sheets import (
     sheet_path,
     stored_maps,
 )
+
+if TYPE_CHECKING:
+    import geopandas
+    import pandas
+    from distributed import Client, Future
 
 FORMAT = "tnv2 city 1"
 REMEDY = "Pass another folder as out, or remove this one."
@@ -65,27 +72,27 @@ class CityMap:
     tiles: tuple
     predicted: int
     relabelled: int
-    scores: object
-    failures: object
+    scores: "pandas.DataFrame"
+    failures: "pandas.DataFrame"
 
     @property
-    def path(self):
+    def path(self) -> Path:
         """Where all buildings are, in one GeoParquet file."""
         return self.folder / "buildings.parquet"
 
-    def buildings(self):
+    def buildings(self) -> "geopandas.GeoDataFrame":
         """Return the GeoDataFrame of all buildings, those that a seam cuts as one polygon; it is read now."""
         import geopandas
 
         return geopandas.read_parquet(self.path)
 
-    def instances(self, name):
+    def instances(self, name: str) -> "geopandas.GeoDataFrame":
         """Return the GeoDataFrame of one tile's instances, as it was labelled on its own."""
         import geopandas
 
         return geopandas.read_parquet(instances_path(self.folder, self.checked(name)))
 
-    def sheets(self):
+    def sheets(self) -> "geopandas.GeoDataFrame":
         """Return a GeoDataFrame with a row a tile: its name, ``tile``, how many ``buildings``, and its outline."""
         import geopandas
         from shapely import Polygon
@@ -95,23 +102,34 @@ class CityMap:
         outlines = [Polygon(sheet.georeference.to_world(corners_of(sheet.shape))) for sheet in sheets]
         return geopandas.GeoDataFrame(columns, geometry=outlines, crs=sheets[0].georeference.crs if sheets else None)
 
-    def probabilities(self, name):
+    def probabilities(self, name: str) -> Probabilities:
         """Return the Probabilities of one tile, in 8 bits, for ``label_instances`` or a ThresholdTuner."""
-        return stored_maps(self.folder, self.checked(name))
+        maps = stored_maps(self.folder, self.checked(name))
+        if maps is None:
+            raise FileNotFoundError(f"the maps of {name} are not in {self.folder} any more. Run map_city again.")
+        return maps
 
-    def checked(self, name):
+    def checked(self, name: str) -> str:
         """Return the name of a tile on the map; raises ValueError for another."""
         if name not in self.tiles:
             raise ValueError(f"{name!r} is none of the map's {len(self.tiles)} tiles. Pass one of city.tiles.")
         return name
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kept = len(self.tiles) - self.predicted - self.relabelled
         done = f"{self.predicted} predicted, {self.relabelled} relabelled, {kept} as they were"
         return f"CityMap({str(self.folder)!r}, {len(self.tiles)} tiles: {done}; {len(self.failures)} failed)"
 
 
-def map_city(folder, model, thresholds, client, out="city", precision="auto", ahead=2):
+def map_city(
+    folder: PathLike | Iterable[TileFiles | str],
+    model: PathLike,
+    thresholds: Thresholds,
+    client: "Client",
+    out: PathLike = "city",
+    precision: str = "auto",
+    ahead: int = 2,
+) -> CityMap:
     """Return the CityMap of many tiles, written into the folder ``out``.
 
     folder : with SpaceNet tiles, as ``find_tiles`` reads it; or a list of TileFiles, or of names of SpaceNet 2's training
@@ -145,12 +163,9 @@ def map_city(folder, model, thresholds, client, out="city", precision="auto", ah
         return finish(order, outcomes, waiting)
 
 
-def check_client(client, ahead):
+def check_client(client: "Client", ahead: int) -> None:
     """Raise ValueError unless these are a Dask client that waits for its results and a number of tiles."""
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError('map_city runs on Dask. In the kit\'s folder, pip install -e ".[cities]" adds it.') from error
+    from distributed import Client
 
     if not isinstance(client, Client) or client.asynchronous:
         raise ValueError(f"client is {client!r}; pass a dask.distributed.Client, such as Client(LocalCluster()).")
@@ -158,7 +173,7 @@ def check_client(client, ahead):
         raise ValueError(f"ahead is {ahead!r}; at least 1 tile a thread is under way. Leave it out for 2.")
 
 
-def listed(folder):
+def listed(folder: PathLike | Iterable[TileFiles | str]) -> list[TileFiles | str]:
     """Return the tiles to map: TileFiles of absolute paths, and names of SpaceNet's tiles. Raises ValueError as map_city."""
     tiles = find_tiles(folder) if isinstance(folder, (str, os.PathLike)) else list(folder)
     for tile in tiles:
@@ -178,13 +193,13 @@ def listed(folder):
     return [tile if isinstance(tile, str) else absolute(tile) for tile in tiles]
 
 
-def absolute(files):
+def absolute(files: TileFiles) -> TileFiles:
     """Return TileFiles with absolute paths, for workers that stand in other folders."""
-    paths = {name: getattr(files, name) for name in ("rgb", "mul", "footprints")}
-    return replace(files, **{name: path and Path(path).absolute() for name, path in paths.items()})
+    mul, footprints = (path and Path(path).absolute() for path in (files.mul, files.footprints))
+    return replace(files, rgb=Path(files.rgb).absolute(), mul=mul, footprints=footprints)
 
 
-def crs_of(tiles):
+def crs_of(tiles: Iterable[TileFiles | str]) -> str:
     """Return the CRS of the first tile that has one; raises ValueError where none has."""
     import tifffile
 
@@ -192,12 +207,12 @@ def crs_of(tiles):
         if isinstance(tile, str):
             return "EPSG:4326"  # as all of SpaceNet 2's
         with suppress(Exception), tifffile.TiffFile(tile.rgb) as file:  # the run says what is wrong with a tile
-            if (where := read_georeference(file.pages[0])) and where.crs:
+            if (where := read_georeference(file.pages.first)) and where.crs:
                 return where.crs
     raise ValueError("no tile can be read and has a georeference with a CRS; a map needs places. Pass GeoTIFF tiles.")
 
 
-def ordered(folder, model, precision, thresholds, crs):
+def ordered(folder: Path, model: PathLike, precision: str, thresholds: Thresholds, crs: str) -> Order:
     """Return the Order of a run; raises ValueError for what it cannot be, FileNotFoundError without weights."""
     if not isinstance(model, (str, os.PathLike)):
         raise ValueError(f'model is {type(model).__name__}; pass its name or path, "mini": each worker loads its own.')
@@ -211,7 +226,7 @@ def ordered(folder, model, precision, thresholds, crs):
 
 
 @contextmanager
-def alone(folder):
+def alone(folder: Path) -> Iterator[None]:
     """Hold a lock on the map's folder, which ends with this process; raises RuntimeError where another holds it."""
     lock = FileLock(folder / ".lock", timeout=0)
     with room_in(folder):
@@ -226,7 +241,7 @@ def alone(folder):
         lock.release()
 
 
-def keep_recipe(order):
+def keep_recipe(order: Order) -> None:
     """Write ``recipe.json``; raises ValueError where the folder's maps were made otherwise than ordered."""
     path = order.folder / "recipe.json"
     record = {"format": FORMAT, **asdict(order), "versions": {name: metadata.version(name) for name in PACKAGES}}
@@ -246,11 +261,12 @@ def keep_recipe(order):
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def work(client, tiles, order, ahead):
+def work(client: "Client", tiles: Iterable[TileFiles | str], order: Order, ahead: int) -> Iterator[Outcome]:
     """Yield the Outcome of each tile as it comes; at most ``ahead`` a thread of the workers there are now are under way."""
-    from distributed import as_completed
+    from distributed import Future, as_completed
 
-    waiting, running, done = iter(tiles), {}, as_completed()
+    waiting, done = iter(tiles), as_completed()
+    running: dict[Future, str] = {}
     try:
         while True:
             most = ahead * max(1, sum(client.nthreads().values()))
@@ -266,7 +282,7 @@ def work(client, tiles, order, ahead):
         client.cancel(list(running))
 
 
-def outcome_of(future, name):
+def outcome_of(future: "Future", name: str) -> Outcome:
     """Return what a finished future holds; a tile that its workers died over is one that failed."""
     from distributed import KilledWorker
 
@@ -276,16 +292,14 @@ def outcome_of(future, name):
         return Outcome(name, error=f"workers died over it, of memory perhaps: {error}")
 
 
-def finish(order, outcomes, worked):
+def finish(order: Order, outcomes: dict[str, Outcome], worked: Sequence[TileFiles | str]) -> CityMap:
     """Return the CityMap of {name: Outcome}, what all tiles have in common written; ``worked`` are the tiles of this run."""
     import pandas
 
     sheets = [outcome.sheet for outcome in outcomes.values() if outcome.sheet]
     failed = [(outcome.name, outcome.error) for outcome in outcomes.values() if not outcome.sheet]
-    scored = [sheet for sheet in sheets if sheet.score]
-    scores = pandas.DataFrame()
-    if scored:
-        scores = city_table([sheet.name for sheet in scored], [sheet.score for sheet in scored])
+    scored = {sheet.name: sheet.score for sheet in sheets if sheet.score}
+    scores = city_table(scored, scored.values()) if scored else pandas.DataFrame()
     failures = pandas.DataFrame(failed, columns=["tile", "error"])
     with room_in(order.folder):
         for name, _ in failed:
@@ -300,7 +314,7 @@ def finish(order, outcomes, worked):
     return CityMap(order.folder, tuple(sheet.name for sheet in sheets), predicted, relabelled, scores, failures)
 
 
-def sweep(folder):
+def sweep(folder: Path) -> None:
     """Remove what killed processes left half written."""
     for pattern in (".*.*", "*/.*.*", "instances/*/.*.*"):
         for path in filter(Path.is_dir, list(folder.glob(pattern))):

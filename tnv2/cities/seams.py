@@ -8,14 +8,34 @@ quite the same. Two houses that touch where the seam runs become one: nothing in
 that was cut.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
+
+from ..tiles import Georeference
+
+if TYPE_CHECKING:
+    import pandas
+    from shapely.geometry.base import BaseGeometry
+
+Part = tuple[int, int]  # of a building: the tile's place in a list, the instance's label
+Node = TypeVar("Node", bound=Any)
 
 ABUT = 0.5  # pixels between the sides of tiles that are adjacent, at most
 ON = 1e-3  # pixels: what is nearer to a side is on it, and what shares more of it shares a wall
 GRID = 2.0**-10  # of a pixel: what positions are rounded to in a union
+
+
+class Placed(Protocol):
+    """What has a place on the ground and a size, a Sheet or a Tile."""
+
+    @property
+    def georeference(self) -> Georeference: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
 
 
 @dataclass(frozen=True)
@@ -33,25 +53,25 @@ class Seam:
     facing: float
 
 
-def find_seams(sheets):
+def find_seams(sheets: Sequence[Placed]) -> list[Seam]:
     """Return the Seams of what has a ``georeference``, all in one CRS, and a ``shape``, from north to south."""
     import shapely
 
     corners = [sheet.georeference.to_world(corners_of(sheet.shape)) for sheet in sheets]
-    outlines = shapely.polygons(np.array(corners).reshape(-1, 4, 2))
+    outlines = np.asarray(shapely.polygons(np.array(corners).reshape(-1, 4, 2)))
     reach = ABUT * max((np.linalg.norm(sheet.georeference.matrix[:2, :2], axis=0).max() for sheet in sheets), default=0)
     near = shapely.STRtree(outlines).query(outlines, predicate="dwithin", distance=1.01 * reach).T.tolist()
     found = [seam_between(sheets, first, second) for first, second in near if first < second]
     return sorted(filter(None, found), key=lambda seam: tuple(corners[seam.first][0] * (1, -1))[::-1])
 
 
-def corners_of(shape):
+def corners_of(shape: tuple[int, int]) -> np.ndarray:
     """Return (4, 2) column, row of the corners of (H, W)."""
     height, width = shape
     return np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
 
 
-def seam_between(sheets, first, second):
+def seam_between(sheets: Sequence[Placed], first: int, second: int) -> Seam | None:
     """Return the Seam of two sheets, None where they are not adjacent."""
     a, b = sheets[first], sheets[second]
     corners = a.georeference.to_pixels(b.georeference.to_world(corners_of(b.shape)))
@@ -66,7 +86,7 @@ def seam_between(sheets, first, second):
     return None
 
 
-def walls(geometry, georeference, seam, facing):
+def walls(geometry: np.ndarray, georeference: Georeference, seam: Seam, facing: float) -> np.ndarray:
     """Return (N,) polygons in the pixels of a seam's first tile, ``facing`` moved to the seam, and their walls on it."""
     import shapely
 
@@ -76,11 +96,11 @@ def walls(geometry, georeference, seam, facing):
     return shapely.intersection(shapely.boundary(moved), shapely.linestrings(ends))
 
 
-def moved_to(geometry, georeference, seam, facing):
+def moved_to(geometry: Any, georeference: Georeference, seam: Seam, facing: float) -> Any:
     """Return geometry in the pixels of a seam's first tile, by its ``georeference``, with ``facing`` moved onto the seam."""
     import shapely
 
-    def move(points):
+    def move(points: np.ndarray) -> np.ndarray:
         points = georeference.to_pixels(points)
         points[np.abs(points[:, seam.axis] - facing) < ON, seam.axis] = seam.edge
         return points
@@ -88,7 +108,9 @@ def moved_to(geometry, georeference, seam, facing):
     return shapely.transform(geometry, move)
 
 
-def cut_pairs(first, second, georeference, seam):
+def cut_pairs(
+    first: "pandas.DataFrame", second: "pandas.DataFrame", georeference: Georeference, seam: Seam
+) -> list[tuple[int, int]]:
     """Return the pairs of labels, one of each frame, of what a Seam cut; frames are indexed by label."""
     import shapely
 
@@ -101,28 +123,28 @@ def cut_pairs(first, second, georeference, seam):
     return list(zip(first.index[i[cut]].tolist(), second.index[j[cut]].tolist(), strict=True))
 
 
-def hang_together(pairs):
+def hang_together(pairs: Iterable[tuple[Node, Node]]) -> list[list[Node]]:
     """Return sorted lists of what hangs together by pairs, by union and find.
 
     >>> hang_together([(1, 2), (3, 4), (2, 5)])
     [[1, 2, 5], [3, 4]]
     """
-    parent = {}
+    parent: dict[Node, Node] = {}
 
-    def root(node):
+    def root(node: Node) -> Node:
         while parent.setdefault(node, node) != node:
             parent[node] = node = parent[parent[node]]
         return node
 
     for a, b in pairs:
         parent[max(root(a), root(b))] = min(root(a), root(b))
-    groups = {}
+    groups: dict[Node, list[Node]] = {}
     for node in sorted(parent):
         groups.setdefault(root(node), []).append(node)
     return sorted(groups.values())
 
 
-def union(parts, sheets, seams):
+def union(parts: dict[Part, "BaseGeometry"], sheets: Sequence[Placed], seams: dict[tuple[int, int], Seam]) -> "BaseGeometry":
     """Return the union of ``parts``, {(place in ``sheets``, label): geometry}, as a geometry on the ground.
 
     seams : {(first, second): Seam}. Corners that lie on a straight line are left out, as those on a seam do.

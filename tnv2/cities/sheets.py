@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,11 +22,11 @@ import numpy as np
 
 from ..files import replacing
 from ..instances import Probabilities, Score, Thresholds, label_instances, match
-from ..network import load_model, predict
+from ..network import TernausNetV2, load_model, predict
 from ..polygons import to_geodataframe, write_geoparquet
-from ..tiles import Georeference, fetch_tile, read_image, write_geotiff
+from ..tiles import Georeference, Tile, TileFiles, fetch_tile, read_image, write_geotiff
 
-NETWORKS = {}  # {sha256: network} of this process: the last one that it used
+NETWORKS: dict[str, TernausNetV2] = {}  # {sha256: network} of this process: the last one that it used
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 LOADING = threading.Lock()  # one thread of a worker loads it, the others wait
 
@@ -72,7 +73,7 @@ class Outcome:
     predicted: bool = False
 
 
-def map_tile(tile, order):
+def map_tile(tile: TileFiles | str, order: Order) -> Outcome:
     """Return the Outcome of a tile, its files written; what is wrong with the tile is in it, what else is wrong is raised.
 
     tile : TileFiles, or the name of one of SpaceNet 2's training tiles, which ``fetch_tile`` fetches. Where its maps are
@@ -83,25 +84,25 @@ def map_tile(tile, order):
         return Outcome(name, sheet)
     stored = stored_maps(order.folder, name)
     try:
-        tile = opened(tile, stored is None)
-        check_place(tile, order.crs)
+        seen = opened(tile, stored is None)
+        check_place(seen, order.crs)
     except Exception as error:  # files and servers fail in many ways
         return Outcome(name, error=f"{type(error).__name__}: {error}")
-    network = loaded(order) if stored is None else None
+    network = stored or loaded(order)
     try:
-        probabilities = stored or predict(network, tile, order.precision)
+        probabilities = network if isinstance(network, Probabilities) else predict(network, seen, order.precision)
     except (ValueError, RuntimeError) as error:  # too small a tile, too full a GPU
         return Outcome(name, error=f"{type(error).__name__}: {error}")
     with room_in(order.folder):
-        return Outcome(name, write_sheet(tile, probabilities, order, new=stored is None), predicted=stored is None)
+        return Outcome(name, write_sheet(seen, probabilities, order, new=stored is None), predicted=stored is None)
 
 
-def name_of(tile):
+def name_of(tile: TileFiles | str) -> str:
     """Return the name of TileFiles, or of a SpaceNet tile, which is its own."""
     return tile if isinstance(tile, str) else tile.name
 
 
-def opened(tile, with_mul):
+def opened(tile: TileFiles | str, with_mul: bool) -> Tile:
     """Return the Tile of TileFiles or of a SpaceNet tile's name; its MUL bands are for the network alone."""
     if isinstance(tile, str):
         aoi, number = tile.rsplit("_img", 1)
@@ -109,7 +110,7 @@ def opened(tile, with_mul):
     return (tile if with_mul else replace(tile, mul=None)).read().replace(name=tile.name)
 
 
-def check_place(tile, crs):
+def check_place(tile: Tile, crs: str) -> None:
     """Raise ValueError unless the tile lies in the map's CRS."""
     its = tile.georeference and tile.georeference.crs
     if its != crs:
@@ -119,7 +120,7 @@ def check_place(tile, crs):
         )
 
 
-def loaded(order):
+def loaded(order: Order) -> TernausNetV2:
     """Return the network of an Order, loaded once in this process; the last one is kept."""
     with LOADING:
         if order.sha256 not in NETWORKS:
@@ -135,7 +136,7 @@ def loaded(order):
         return NETWORKS[order.sha256]
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Have glibc keep up to 64 MB that this process freed, where Dask had it hand back everything at once.
 
     The system clears fresh pages first, and a network frees and takes the same memory at every layer: it took 40 % longer.
@@ -147,8 +148,9 @@ def keep_freed_memory():
         mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the greatest that there is; larger pieces are handed back in any case
 
 
-def write_sheet(tile, probabilities, order, new):
+def write_sheet(tile: Tile, probabilities: Probabilities, order: Order, new: bool) -> Sheet:
     """Write the files of a tile and return its Sheet; the maps only if they are ``new``."""
+    assert tile.georeference, "check_place lets no tile in that has none"
     folder, name, rounded = order.folder, tile.name, probabilities.rounded()
     path = sheet_path(folder, name)
     path.unlink(missing_ok=True)  # from here on the tile is not done
@@ -171,7 +173,7 @@ def write_sheet(tile, probabilities, order, new):
     return sheet
 
 
-def at_edge(labels):
+def at_edge(labels: np.ndarray) -> np.ndarray:
     """Return the labels in the outermost pixels of (H, W) ``labels``, 0 among them where it is there.
 
     >>> at_edge(np.pad([[7, 0], [0, 8]], ((1, 1), (0, 2)))).tolist()
@@ -180,7 +182,7 @@ def at_edge(labels):
     return np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
 
 
-def stored_maps(folder, name):
+def stored_maps(folder: Path, name: str) -> Probabilities | None:
     """Return the Probabilities that are stored for a tile, None where there are none that can be read."""
     try:
         maps, _ = read_image(maps_path(folder, name), 2, "map")
@@ -189,7 +191,7 @@ def stored_maps(folder, name):
         return None
 
 
-def finished(order, name):
+def finished(order: Order, name: str) -> Sheet | None:
     """Return the Sheet of a tile that is done as ordered, else None."""
     try:
         sheet = read_sheet(sheet_path(order.folder, name))
@@ -198,7 +200,7 @@ def finished(order, name):
     return sheet if sheet.thresholds == order.thresholds else None
 
 
-def read_sheet(path):
+def read_sheet(path: Path) -> Sheet:
     """Return the Sheet of a JSON file."""
     record = json.loads(path.read_text(encoding="utf-8"))
     kinds = {"georeference": Georeference, "thresholds": Thresholds, "score": Score}
@@ -206,14 +208,14 @@ def read_sheet(path):
     return Sheet(**record | made | {"shape": tuple(record["shape"])})
 
 
-def forget(folder, name):
+def forget(folder: Path, name: str) -> None:
     """Remove what was found on a tile with other thresholds; its maps stay."""
     for path in (sheet_path(folder, name), instances_path(folder, name)):
         path.unlink(missing_ok=True)
 
 
 @contextmanager
-def room_in(folder):
+def room_in(folder: Path) -> Iterator[None]:
     """Raise OSError with the remedy where writing inside fails."""
     try:
         yield
@@ -226,16 +228,16 @@ def room_in(folder):
         ) from error
 
 
-def maps_path(folder, name):
+def maps_path(folder: Path, name: str) -> Path:
     """Return the path of a tile's probability maps."""
     return folder / "maps" / f"{name}.tif"
 
 
-def instances_path(folder, name):
+def instances_path(folder: Path, name: str) -> Path:
     """Return the path of a tile's buildings, in a partition that readers of Parquet datasets decode."""
     return folder / "instances" / f"tile={quote(name)}" / "instances.parquet"
 
 
-def sheet_path(folder, name):
+def sheet_path(folder: Path, name: str) -> Path:
     """Return the path of a tile's Sheet."""
     return folder / "sheets" / f"{name}.json"

@@ -2,10 +2,11 @@
 
 The rule: the *region* is where building probability passes the mask threshold; the *seeds* are its confident parts away
 from borders; each 4-connected group of seed pixels floods the region around it, 8-connected, until it meets another's
-flood. ``tnv2/tuner/engine.js`` follows the same rule in the browser, pixel for pixel.
+flood. ``tnv2/browser/engine.js`` follows the same rule in the browser, pixel for pixel.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -27,14 +28,14 @@ class Thresholds:
     border: float = 0.5
     min_area: int = 20
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("mask", "seed", "border"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; thresholds are probabilities from 0 to 1.")
+            object.__setattr__(self, name, float(getattr(self, name)))
         if not 0 <= self.min_area < np.inf or self.min_area != int(self.min_area):
             raise ValueError(f"min_area is {self.min_area}; it is a whole number of pixels, 0 to keep every building.")
-        for field in fields(self):
-            object.__setattr__(self, field.name, field.type(getattr(self, field.name)))
+        object.__setattr__(self, "min_area", int(self.min_area))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class Probabilities:
     border: np.ndarray
     origin: dict | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("building", "border"):
             array = np.asarray(getattr(self, name), np.float32)
             if array.ndim != 2 or not array.size:
@@ -64,30 +65,31 @@ class Probabilities:
         if self.building.shape != self.border.shape:
             raise ValueError(f"building is {self.building.shape} and border {self.border.shape}; both must be of one shape.")
 
-    def quantised(self):
+    def quantised(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the two maps as (H, W) uint8, ``round(255 * p)``: what the browser works on.
 
         >>> Probabilities(np.array([[0, 0.5, 1]]), np.zeros((1, 3))).quantised()[0]
         array([[  0, 128, 255]], dtype=uint8)
         """
-        return eight_bit(self.building, self.border)
+        return eight_bit(self.building), eight_bit(self.border)
 
-    def rounded(self):
+    def rounded(self) -> "Probabilities":
         """Return the Probabilities rounded to 8 bits: what a tuner labels."""
-        return replace(self, **vars(self.from_quantised(*self.quantised())) | {"origin": self.origin})
+        return replace(self.from_quantised(*self.quantised()), origin=self.origin)
 
     @classmethod
-    def from_quantised(cls, building, border):
+    def from_quantised(cls, building: np.ndarray, border: np.ndarray) -> Self:
         """Return the Probabilities of two (H, W) uint8 maps."""
-        return cls(*(np.asarray(array, np.uint8).astype(np.float32) / np.float32(255) for array in (building, border)))
+        maps = np.stack([np.asarray(array, np.uint8) for array in (building, border)]).astype(np.float32) / np.float32(255)
+        return cls(maps[0], maps[1])
 
 
-def eight_bit(*maps):
-    """Return maps of probabilities as uint8, ``round(255 * p)``."""
-    return tuple(np.floor(array * np.float32(255) + np.float32(0.5)).astype(np.uint8) for array in maps)
+def eight_bit(maps: np.ndarray) -> np.ndarray:
+    """Return probabilities as uint8, ``round(255 * p)``."""
+    return np.floor(maps * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-def label_instances(probabilities, thresholds=Thresholds()):
+def label_instances(probabilities: Probabilities, thresholds: Thresholds = Thresholds()) -> np.ndarray:
     """Return the buildings as (H, W) int32 labels, 1..N in raster order of their first pixels, 0 elsewhere.
 
     Equal to ``scipy.ndimage.label`` of the seeds, then ``skimage.segmentation.watershed`` on a flat landscape with
@@ -101,12 +103,12 @@ def label_instances(probabilities, thresholds=Thresholds()):
     return renumbered(labels, thresholds.min_area)
 
 
-def region(probabilities, thresholds):
+def region(probabilities: Probabilities, thresholds: Thresholds) -> np.ndarray:
     """Return (H, W) bool: where buildings may be, ``building > mask``."""
     return probabilities.building > np.float32(thresholds.mask)
 
 
-def seeds(probabilities, thresholds):
+def seeds(probabilities: Probabilities, thresholds: Thresholds) -> np.ndarray:
     """Return (H, W) int32 watershed markers: one label for each 4-connected group of confident, border-free pixels.
 
     Labels count from 1 in raster order of each group's first pixel; 0 is no seed.
@@ -118,7 +120,7 @@ def seeds(probabilities, thresholds):
     return cv2.connectedComponents(markers.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)[1]
 
 
-def flooded(markers, region):
+def flooded(markers: np.ndarray, region: np.ndarray) -> np.ndarray:
     """Return (H, W) int32: ``markers`` grown over ``region``, 8-connected, one pixel a turn, first come first served.
 
     Ties go as in ``skimage.segmentation.watershed`` on a constant image, whose heap hands out equal markers in an order of
@@ -129,14 +131,14 @@ def flooded(markers, region):
     return np.ascontiguousarray(labels[1:-1, 1:-1])
 
 
-def renumbered(labels, min_area):
+def renumbered(labels: np.ndarray, min_area: int) -> np.ndarray:
     """Return ``labels`` without instances under ``min_area`` pixels, numbered 1..N in raster order of first pixels."""
     numbers = labels.copy()
     compiled(renumber)(numbers.ravel(), min_area)
     return numbers
 
 
-def renumber(labels, min_area):
+def renumber(labels: np.ndarray, min_area: int) -> None:
     """Number raveled ``labels`` in place, in order of appearance; those of fewer than ``min_area`` pixels become 0."""
     areas = np.zeros(labels.max() + 1, np.int64)
     for label in labels:
@@ -145,18 +147,13 @@ def renumber(labels, min_area):
     count = 0
     for i in range(labels.size):
         label = labels[i]
-        if label == 0:
-            continue
-        if areas[label] < min_area:
-            labels[i] = 0
-            continue
-        if numbers[label] == 0:
+        if label > 0 and numbers[label] == 0 and areas[label] >= min_area:
             count += 1
             numbers[label] = count
         labels[i] = numbers[label]
 
 
-def flood(labels, region, width):
+def flood(labels: np.ndarray, region: np.ndarray, width: int) -> None:
     """Grow ``labels`` over ``region`` in place; both raveled, with a border of 1 px, ``width`` px a row.
 
     skimage's watershed keeps pixels in a binary heap by (height, age). On a flat landscape markers all have age 0 and every
@@ -166,49 +163,42 @@ def flood(labels, region, width):
     markers on its way rise, left before right: so markers leave in preorder, and the place that goes is the end of the
     leftmost ``path`` of places that still hold one. ``ahead`` are the markers on that path, from the top down.
     """
+    dry = region & (labels == 0)  # where the flood may still come
     markers = np.flatnonzero(labels)
     count = markers.size
     neighbours = (-width, -1, 1, width, -width - 1, -width + 1, width - 1, width + 1)
-    held = np.ones(count + 2, np.bool_)  # whether a place of the heap still holds a marker
+    held = np.ones(count, np.bool_)  # whether a place of the heap still holds a marker
     path, depth = np.empty(64, np.int64), 0
     ahead, first, end = np.empty(count, np.int64), 0, 0
-    place = 0
-    while place < count:  # down the left edge
-        path[depth], ahead[end] = place, place
-        depth, end, place = depth + 1, end + 1, 2 * place + 1
-    last = count  # entries in the heap, markers and flooded pixels
-    queue = np.empty(region.size, np.int64)
-    head = tail = 0
-    for _ in range(count):
-        pixel = markers[ahead[first]]
-        last -= 1
-        if last < count and held[last]:
-            held[last] = False
-            if path[depth - 1] == last:
-                ahead[first], depth, end = ahead[end - 1], depth - 1, end - 1
-            else:
-                ahead[first] = last
-        else:
-            first, depth = first + 1, depth - 1
-            gone = path[depth]
-            held[gone] = False
-            place = gone + 1 if gone % 2 else count  # the right sibling of a left place, and down from there
+    place = 0  # where the path goes on
+    queue = np.empty(region.size, np.int64)  # a blank for each marker, then the flooded pixels
+    head, tail = 0, count  # the heap has tail - head entries, markers and flooded pixels
+    while head < tail:
+        if head < count:
             while place < count and held[place]:
                 path[depth], ahead[end] = place, place
                 depth, end, place = depth + 1, end + 1, 2 * place + 1
                 if place < count and not held[place]:
                     place += 1
-        for step in neighbours:
-            if region[pixel + step] and labels[pixel + step] == 0:
-                labels[pixel + step] = labels[pixel]
-                queue[tail] = pixel + step
-                tail += 1
-                last += 1
-    while head < tail:
-        pixel = queue[head]
+            pixel = markers[ahead[first]]
+            last = tail - head - 1
+            if last < count and held[last]:
+                held[last] = False
+                if path[depth - 1] == last:
+                    ahead[first], depth, end = ahead[end - 1], depth - 1, end - 1
+                else:
+                    ahead[first] = last
+            else:
+                first, depth = first + 1, depth - 1
+                gone = path[depth]
+                held[gone] = False
+                place = gone + 1 if gone % 2 else count  # the right sibling of a left place, and down from there
+        else:
+            pixel = queue[head]
         head += 1
         for step in neighbours:
-            if region[pixel + step] and labels[pixel + step] == 0:
+            if dry[pixel + step]:
+                dry[pixel + step] = False
                 labels[pixel + step] = labels[pixel]
                 queue[tail] = pixel + step
                 tail += 1

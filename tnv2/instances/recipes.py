@@ -4,8 +4,11 @@ import json
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any, Self
 
-from ..files import replacing
+from ..files import PathLike, replacing
+from ..instances import Probabilities
+from ..tiles import Tile
 from .labels import Thresholds
 
 FORMAT = "tnv2 recipe 1"
@@ -33,7 +36,7 @@ class Recipe:
     precision: str
     versions: dict
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         texts = (self.tile, self.weights, self.sha256, self.precision, *self.versions, *self.versions.values())
         if not isinstance(self.thresholds, Thresholds) or not all(isinstance(text, str) for text in texts):
             raise ValueError("a recipe has Thresholds, and text for names and versions")
@@ -44,7 +47,7 @@ class Recipe:
             raise ValueError("its sha256 and versions must be on one line")
 
     @classmethod
-    def of(cls, tile, probabilities, thresholds):
+    def of(cls, tile: Tile, probabilities: Probabilities, thresholds: Thresholds) -> Self:
         """Return the Recipe of ``label_instances(probabilities.rounded(), thresholds)`` on a tile."""
         paths = {name: getattr(tile.files, name) for name in FILES} if tile.files else {}
         origin = probabilities.origin or {}
@@ -56,7 +59,7 @@ class Recipe:
             versions={name: metadata.version(name) for name in PACKAGES},
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         paths = ", ".join(repr(self.files.get(name)) for name in FILES)
         tile = (
             f"tnv2.read_tile({paths})" if self.files else f"...  # {self.tile!r} was not read from files: put the Tile here"
@@ -75,17 +78,17 @@ class Recipe:
             ]
         )
 
-    def record(self):
+    def record(self) -> dict[str, Any]:
         """Return the recipe as a dict that JSON can hold."""
         return {"format": FORMAT, **asdict(self)}
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the recipe as a JSON file."""
         with replacing(Path(path)) as part:
             part.write_text(json.dumps(self.record(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Self:
         """Return the Recipe of a JSON file that ``save`` wrote."""
         path = Path(path)
         if not path.is_file():

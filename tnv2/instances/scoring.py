@@ -1,8 +1,13 @@
 """Scores: proposals against footprints, counted as SpaceNet's challenges count."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas
 
 # F1 of TernausNetV2 in the DeepGlobe Building Extraction challenge (CVPR 2018): public and private half of the test tiles.
 PUBLISHED = {
@@ -23,21 +28,21 @@ class Score:
     fn: int
 
     @property
-    def precision(self):
+    def precision(self) -> float:
         """Found among all instances; 1 where there are none."""
         return self.tp / (self.tp + self.fp) if self.tp + self.fp else 1.0
 
     @property
-    def recall(self):
+    def recall(self) -> float:
         """Found among all footprints; 1 where there are none."""
         return self.tp / (self.tp + self.fn) if self.tp + self.fn else 1.0
 
     @property
-    def f1(self):
+    def f1(self) -> float:
         """2 tp / (2 tp + fp + fn); 1 where there is nothing to find and nothing was."""
         return 2 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp + self.fp + self.fn else 1.0
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rates = f"f1={self.f1:.3f}, precision={self.precision:.3f}, recall={self.recall:.3f}"
         return f"{type(self).__name__}({rates}, tp={self.tp}, fp={self.fp}, fn={self.fn})"
 
@@ -57,7 +62,7 @@ class Match(Score):
     split: tuple = ()
 
 
-def match(truth_labels, labels, iou=0.5, small="kept"):
+def match(truth_labels: np.ndarray, labels: np.ndarray, iou: float = 0.5, small: str = "kept") -> Match:
     """Return the Match of two (H, W) label images.
 
     Pairs are taken in falling order of intersection over union, each footprint and each instance at most once, as long as
@@ -100,7 +105,7 @@ def match(truth_labels, labels, iou=0.5, small="kept"):
     return Match(*counts, overlap[:, kept].T, ratio[kept], merged, split)
 
 
-def numbered(labels, least):
+def numbered(labels: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the labels of ``least`` pixels or more in rising order, their areas, and the raveled image with their places.
 
     Places count from 1; 0 is background.
@@ -118,7 +123,7 @@ def numbered(labels, least):
     return names if values is None else values[names], areas[names], places[flat]
 
 
-def overlaps(truth, found, count):
+def overlaps(truth: np.ndarray, found: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the pairs that share pixels as places from 0, in rising order, and how many pixels each pair shares."""
     codes = (truth * np.int64(count + 1) + found)[(truth > 0) & (found > 0)]
     if codes.max(initial=0) < 8 * truth.size:  # counting beats sorting, as long as the table is small
@@ -131,19 +136,19 @@ def overlaps(truth, found, count):
     return of_truth - 1, of_found - 1, shared
 
 
-def several(pairs):
+def several(pairs: np.ndarray) -> tuple[tuple[int, tuple[int, ...]], ...]:
     """Return (a, (b, b, ...)) for each a that (2, K) ``pairs`` of a and b have with more than one b.
 
     >>> several(np.array([[1, 1, 2], [5, 4, 5]]))
     ((1, (4, 5)),)
     """
-    groups = {}
+    groups: dict[int, list[int]] = {}
     for a, b in sorted(pairs.T.tolist()):
         groups.setdefault(a, []).append(b)
     return tuple((a, tuple(group)) for a, group in groups.items() if len(group) > 1)
 
 
-def score_city(matches):
+def score_city(matches: Iterable[Score]) -> Score:
     """Return the Score of several tiles, their counts added up, as the challenge scores a city.
 
     >>> score_city([Score(tp=3, fp=0, fn=1), Score(tp=1, fp=2, fn=0)])
@@ -153,7 +158,7 @@ def score_city(matches):
     return Score(*(sum(getattr(m, count) for m in matches) for count in ("tp", "fp", "fn")))
 
 
-def city_table(names, matches):
+def city_table(names: Iterable[str], matches: Iterable[Score]) -> "pandas.DataFrame":
     """Return a DataFrame with a row a city, and their mean, beside what TernausNetV2 scored in the challenge.
 
     names, matches : the tiles' names, of which "AOI_2_Vegas_img2144" is one of the city AOI_2_Vegas, and a Match each.
@@ -163,7 +168,7 @@ def city_table(names, matches):
     """
     import pandas as pd
 
-    cities = {}
+    cities: dict[str, list[Score]] = {}
     for name, m in zip(names, matches, strict=True):
         cities.setdefault(name.rsplit("_img", 1)[0], []).append(m)
     rows = {city: row_of(score_city(of_city), len(of_city)) for city, of_city in sorted(cities.items())}
@@ -174,7 +179,7 @@ def city_table(names, matches):
     return table.astype(dict.fromkeys(("tiles", "tp", "fp", "fn"), "Int64"))
 
 
-def row_of(score, tiles):
+def row_of(score: Score, tiles: int) -> dict[str, float]:
     """Return a row of ``city_table``."""
     rates = {name: getattr(score, name) for name in ("precision", "recall", "f1")}
     return {"tiles": tiles, "tp": score.tp, "fp": score.fp, "fn": score.fn, **rates}

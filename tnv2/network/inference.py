@@ -3,23 +3,28 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from ..instances import Probabilities
+from ..tiles import Tile
 from .fast import folded
+from .ternausnet import TernausNetV2
 from .windows import STRIDE, blended
+
+Limits = tuple[np.ndarray, np.ndarray]  # least and greatest values, (3,) each
 
 IMAGENET_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 IMAGENET_STD = np.array((0.229, 0.224, 0.225), np.float32)
-MUL_SCALE = np.float32(2047)  # 11-bit counts
+MUL_SCALE = 2047.0  # 11-bit counts
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NARROW = 32  # channels of the first convolution, below which bfloat16 saves little time and moves single pixels by 0.3
 BATCH = 8  # windows that a GPU looks at together
 
 
-def predict(model, tile, precision="auto"):
+def predict(model: TernausNetV2, tile: Tile, precision: str = "auto") -> Probabilities:
     """Return the Probabilities of a tile, two (H, W) float32 maps.
 
     The tile is padded by reflection (without repeating the edge pixel) to a multiple of 32, split evenly, as published,
@@ -38,7 +43,7 @@ def predict(model, tile, precision="auto"):
         check_counts(f"tile {tile.name!r}", mul.dtype, mul.max())
     rows = blended(tile.shape, lambda *span: [image[slice(*span)] for image in images], eye.looking(limits(tile)), eye.batch)
     maps = np.concatenate(list(rows), axis=1)
-    return Probabilities(*maps, origin(model, eye.dtype))
+    return Probabilities(maps[0], maps[1], origin(model, eye.dtype))
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Eye:
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, model, precision):
+    def of(cls, model: TernausNetV2, precision: str) -> Self:
         """Return the Eye of a TernausNetV2; raises ValueError for one that cannot predict."""
         channels = model.settings["num_input_channels"]
         if channels not in (3, 11) or model.settings["num_classes"] != 2:
@@ -68,17 +73,17 @@ class Eye:
         return cls(folded(model, dtype), channels, device, dtype)
 
     @property
-    def batch(self):
+    def batch(self) -> int:
         """How many windows to look at together."""
         return BATCH if self.device.type == "cuda" else 1
 
-    def looking(self, limits):
+    def looking(self, limits: Limits) -> Callable[[list[list[np.ndarray]]], np.ndarray]:
         """Return a function from windows, each [rgb] or [rgb, mul] of (h, w, C), to (windows, 2, h, w) float32 maps.
 
         limits : RGB's least and greatest values, which become 0 and 1.
         """
 
-        def look(windows):
+        def look(windows: list[list[np.ndarray]]) -> np.ndarray:
             with torch.inference_mode():
                 images = [standardised(scaled_bands(window, limits, self.channels, self.device)) for window in windows]
                 x = torch.stack(images).permute(0, 3, 1, 2)  # (N, C, h, w), channels last in memory
@@ -87,7 +92,7 @@ class Eye:
         return look
 
 
-def check_bands(eye, model, what, shape, has_mul):
+def check_bands(eye: Eye, model: TernausNetV2, what: str, shape: tuple[int, int], has_mul: bool) -> None:
     """Raise ValueError for a scene too small for the network, and warn where the MUL bands that it needs are missing."""
     if min(shape) < STRIDE:
         raise ValueError(f"{what} is {shape[0]} x {shape[1]} px; the network needs {STRIDE} px a side. Pass a larger tile.")
@@ -99,7 +104,7 @@ def check_bands(eye, model, what, shape, has_mul):
         )
 
 
-def check_counts(what, dtype, greatest):
+def check_counts(what: str, dtype: np.dtype, greatest: float) -> None:
     """Warn where MUL's greatest value says that its values are not the sensor's counts."""
     if 0 < greatest <= 255:
         warnings.warn(
@@ -109,7 +114,7 @@ def check_counts(what, dtype, greatest):
         )
 
 
-def as_input(tile, channels=11):
+def as_input(tile: Tile, channels: int = 11) -> np.ndarray:
     """Return the tile as the published network wants it: (channels, H, W) float32.
 
     RGB is scaled to [0, 1] (see ``scaled``), then by ImageNet's mean and standard deviation; MUL stays as scaled. With
@@ -119,7 +124,7 @@ def as_input(tile, channels=11):
     return bands.permute(2, 0, 1).contiguous().numpy()
 
 
-def scaled(tile):
+def scaled(tile: Tile) -> np.ndarray:
     """Return (11, H, W) float32: RGB by each channel's minimum and maximum over the tile, MUL divided by 2047.
 
     A constant channel becomes 0, and so do the MUL bands of a tile without them.
@@ -127,17 +132,19 @@ def scaled(tile):
     return scaled_bands(bands_of(tile), limits(tile)).permute(2, 0, 1).contiguous().numpy()
 
 
-def limits(tile):
+def limits(tile: Tile) -> Limits:
     """Return each RGB channel's least and greatest value, two (3,) arrays."""
     return tile.rgb.min(axis=(0, 1)), tile.rgb.max(axis=(0, 1))
 
 
-def bands_of(tile, channels=11):
+def bands_of(tile: Tile, channels: int = 11) -> list[np.ndarray]:
     """Return [rgb, mul], or [rgb] for a tile without MUL or a network of 3 channels."""
     return [tile.rgb] if tile.mul is None or channels == 3 else [tile.rgb, tile.mul]
 
 
-def scaled_bands(images, limits, channels=11, device="cpu"):
+def scaled_bands(
+    images: list[np.ndarray], limits: Limits, channels: int = 11, device: torch.device | str = "cpu"
+) -> torch.Tensor:
     """Return [rgb] or [rgb, mul] as (H, W, channels) float32 on a device, RGB between its ``limits``, MUL over 2047."""
     rgb, *mul = (torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device).float() for image in images)
     low, high = (torch.tensor(each.astype(np.float32), device=device) for each in limits)
@@ -148,14 +155,14 @@ def scaled_bands(images, limits, channels=11, device="cpu"):
     return bands
 
 
-def standardised(bands):
+def standardised(bands: torch.Tensor) -> torch.Tensor:
     """Return (H, W, C) ``bands`` with RGB scaled by ImageNet's mean and standard deviation, in place."""
     bands[..., :3] -= torch.tensor(IMAGENET_MEAN, device=bands.device)
     bands[..., :3] /= torch.tensor(IMAGENET_STD, device=bands.device)
     return bands
 
 
-def origin(model, dtype):
+def origin(model: TernausNetV2, dtype: torch.dtype) -> dict[str, Any] | None:
     """Return what a recipe needs of how maps were made; None for a model that ``load_model`` did not load."""
     if not hasattr(model, "origin"):
         return None
@@ -163,7 +170,7 @@ def origin(model, dtype):
     return model.origin | {"precision": names[dtype], "thresholds": asdict(model.thresholds)}
 
 
-def best_precision(device):
+def best_precision(device: torch.device) -> torch.dtype:
     """Return torch.bfloat16 where ``device`` multiplies matrices in it natively, else torch.float32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
@@ -176,7 +183,7 @@ def best_precision(device):
     return torch.bfloat16 if {"avx512_bf16", "amx_bf16", "amx_tile"} & set(features) else torch.float32
 
 
-def checked_precision(precision):
+def checked_precision(precision: str) -> torch.dtype:
     """Return the torch dtype of a precision's name."""
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}; it must be 'auto', {' or '.join(map(repr, PRECISIONS))}.")

@@ -1,14 +1,16 @@
 """Maps: what a network says of a scene of any size, from file to file."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from ..files import checked_path, replacing
+from ..files import PathLike, checked_path, replacing
 from ..instances import eight_bit
-from ..tiles import Raster, geotiff_tags, on_same_grid
+from ..tiles import Georeference, Raster, Rows, geotiff_tags, on_same_grid
 from .inference import Eye, check_bands, check_counts
+from .ternausnet import TernausNetV2
 from .windows import blended
 
 SIDE = 256  # of the written files' tiles, pixels
@@ -18,7 +20,9 @@ NAMES = "".join(
 )  # of the bands, where GDAL and QGIS look for them
 
 
-def predict_file(model, rgb_path, out_path, mul_path=None, precision="auto"):
+def predict_file(
+    model: TernausNetV2, rgb_path: PathLike, out_path: PathLike, mul_path: PathLike | None = None, precision: str = "auto"
+) -> None:
     """Write the maps of a scene of any size to a GeoTIFF of two uint8 bands, ``round(255 * p)``: building and border.
 
     The files are read and written some rows at a time, so that memory grows with a scene's width alone: 20,000 px of RGB
@@ -38,7 +42,7 @@ def predict_file(model, rgb_path, out_path, mul_path=None, precision="auto"):
     with ExitStack() as opened:
         rgb = opened.enter_context(Raster(rgb_path, 3, "RGB-PanSharpen or PS-RGB"))
         check_bands(eye, model, str(rgb_path), rgb.shape, mul_path is not None)
-        rasters = [rgb]
+        rasters: list[Rows] = [rgb]
         if mul_path is not None and eye.channels > 3:
             mul = opened.enter_context(Raster(mul_path, 8, "MUL or MUL-PanSharpen"))
             rasters.append(on_same_grid(mul, rgb))
@@ -47,7 +51,9 @@ def predict_file(model, rgb_path, out_path, mul_path=None, precision="auto"):
         write_maps(out_path, maps, rgb.shape, rgb.georeference)
 
 
-def write_maps(path, maps, shape, georeference):
+def write_maps(
+    path: PathLike, maps: Iterable[np.ndarray], shape: tuple[int, int], georeference: Georeference | None
+) -> None:
     """Write building and border maps as a tiled, deflated GeoTIFF of two uint8 bands, ``round(255 * p)``.
 
     maps : yields (2, rows, W) float32 from top to bottom, together (2, H, W). shape : (H, W). georeference : None for a
@@ -61,23 +67,23 @@ def write_maps(path, maps, shape, georeference):
     with replacing(path) as part:
         tifffile.imwrite(
             part, pieces(maps, shape[1]), shape=(*shape, 2), dtype=np.uint8, tile=(SIDE, SIDE), photometric="minisblack",
-            planarconfig="contig", compression="deflate", predictor=True, bigtiff=2 * np.prod(shape) >= 1 << 32,
+            planarconfig="contig", compression="deflate", predictor=True, bigtiff=2 * shape[0] * shape[1] >= 1 << 32,
             metadata=None, software="tnv2", extratags=[*tags, (42112, "s", 0, names, True)],
         )  # fmt: skip
 
 
-def pieces(maps, width):
+def pieces(maps: Iterable[np.ndarray], width: int) -> Iterator[np.ndarray]:
     """Yield (256, 256, 2) uint8 tiles, row by row, of maps that arrive as (2, rows, W) float32; 0 beyond the edges."""
     waiting = np.zeros((0, width, 2), np.uint8)
     for some in maps:
-        waiting = np.concatenate([waiting, np.moveaxis(np.stack(eight_bit(*some)), 0, 2)])
+        waiting = np.concatenate([waiting, np.moveaxis(eight_bit(some), 0, 2)])
         whole = len(waiting) // SIDE * SIDE
         yield from squares(waiting[:whole])
         waiting = waiting[whole:]
     yield from squares(waiting)
 
 
-def squares(image):
+def squares(image: np.ndarray) -> Iterator[np.ndarray]:
     """Yield (256, 256, C) squares of an (H, W, C) image, row by row, padded with 0."""
     image = np.pad(image, [(0, -image.shape[0] % SIDE), (0, -image.shape[1] % SIDE), (0, 0)])
     for top in range(0, image.shape[0], SIDE):

@@ -4,9 +4,16 @@ Iglovikov, Seferbekov, Buslaev and Shvets, "TernausNetV2: Fully Convolutional Ne
 CVPR Workshops 2018. Module names follow the published checkpoint, so its keys fit as they are.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from ..instances import Thresholds
+
+NormAct = Callable[[int], nn.Module]  # from a channel count to norm and activation
 
 STAGES = {"conv2": 3, "conv3": 3, "conv4": 6, "conv5": 3}  # residual blocks a stage
 
@@ -18,7 +25,12 @@ class ABN(nn.BatchNorm2d):
     State keys are those of ``nn.BatchNorm2d``.
     """
 
-    def forward(self, x):
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
+    momentum: float
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         scale = self.weight.abs() + self.eps
         if self.training:
             self.num_batches_tracked += 1
@@ -29,7 +41,7 @@ class ABN(nn.BatchNorm2d):
 class ResidualBlock(nn.Module):
     """Pre-activation residual block: norm, 3x3 convolution, norm, 3x3 convolution, plus the (projected) input."""
 
-    def __init__(self, in_channels, channels, norm_act):
+    def __init__(self, in_channels: int, channels: tuple[int, int], norm_act: NormAct) -> None:
         super().__init__()
         middle, out_channels = channels
         self.bn1 = norm_act(in_channels)
@@ -39,7 +51,7 @@ class ResidualBlock(nn.Module):
         self.convs.add_module("conv2", nn.Conv2d(middle, out_channels, 3, padding=1, bias=False))
         self.proj_conv = nn.Conv2d(in_channels, out_channels, 1, bias=False) if in_channels != out_channels else None
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.proj_conv is not None:
             x = self.bn1(x)
             return self.convs(x) + self.proj_conv(x)
@@ -50,18 +62,18 @@ class ResidualBlock(nn.Module):
 class ConvRelu(nn.Module):
     """3x3 convolution, then ReLU."""
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(self.conv(x), inplace=True)
 
 
 class DecoderBlock(nn.Module):
     """Double the resolution: nearest neighbour and two convolutions, or a convolution and a 4x4 deconvolution."""
 
-    def __init__(self, in_channels, middle, out_channels, is_deconv):
+    def __init__(self, in_channels: int, middle: int, out_channels: int, is_deconv: bool) -> None:
         super().__init__()
         if is_deconv:
             deconvolution = nn.ConvTranspose2d(middle, out_channels, 4, stride=2, padding=1)
@@ -70,7 +82,7 @@ class DecoderBlock(nn.Module):
             upsample = nn.Upsample(scale_factor=2, mode="nearest")
             self.block = nn.Sequential(upsample, ConvRelu(in_channels, middle), ConvRelu(middle, out_channels))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.block(x)
 
 
@@ -85,9 +97,24 @@ class TernausNetV2(nn.Module):
     num_input_channels : input bands; 11 are RGB and the 8 multispectral ones.
     width : channels of the first convolution; the encoder stages have 2, 4, 8 and (8, 16) times as many.
     norm_act : class of norm + activation, called with a channel count: ``ABN``, or ``inplace_abn.InPlaceABN``.
+
+    What ``load_model`` gives has ``thresholds``, the recommended ones; ``copes_without_mul``, whether it was trained without
+    MUL bands too; and ``origin``, of which file it is.
     """
 
-    def __init__(self, num_classes=2, num_filters=32, is_deconv=False, num_input_channels=11, width=64, norm_act=ABN):
+    thresholds: Thresholds
+    copes_without_mul: bool
+    origin: dict[str, Any]
+
+    def __init__(
+        self,
+        num_classes: int = 2,
+        num_filters: int = 32,
+        is_deconv: bool = False,
+        num_input_channels: int = 11,
+        width: int = 64,
+        norm_act: NormAct = ABN,
+    ) -> None:
         super().__init__()
         self.settings = {
             "num_classes": num_classes,
@@ -100,14 +127,13 @@ class TernausNetV2(nn.Module):
             if value < 1 and name != "is_deconv":
                 raise ValueError(f"{name} is {value}; it must be 1 or more. Leave it out for the published network's value.")
         w, f = width, num_filters
-        channels = {"conv2": (2 * w, 2 * w), "conv3": (4 * w, 4 * w), "conv4": (8 * w, 8 * w), "conv5": (8 * w, 16 * w)}
         self.pool = nn.MaxPool2d(2, 2)
         self.conv1 = nn.Sequential()
         self.conv1.add_module("conv1", nn.Conv2d(num_input_channels, w, 3, padding=1, bias=False))
-        before = w
-        for stage, blocks in STAGES.items():
-            setattr(self, stage, residual_stage(blocks, before, channels[stage], norm_act))
-            before = channels[stage][1]
+        self.conv2 = residual_stage(STAGES["conv2"], w, (2 * w, 2 * w), norm_act)
+        self.conv3 = residual_stage(STAGES["conv3"], 2 * w, (4 * w, 4 * w), norm_act)
+        self.conv4 = residual_stage(STAGES["conv4"], 4 * w, (8 * w, 8 * w), norm_act)
+        self.conv5 = residual_stage(STAGES["conv5"], 8 * w, (8 * w, 16 * w), norm_act)
         self.center = DecoderBlock(16 * w, 8 * f, 8 * f, is_deconv)
         self.dec5 = DecoderBlock(16 * w + 8 * f, 8 * f, 8 * f, is_deconv)
         self.dec4 = DecoderBlock(8 * w + 8 * f, 8 * f, 8 * f, is_deconv)
@@ -116,7 +142,7 @@ class TernausNetV2(nn.Module):
         self.dec1 = ConvRelu(w + f, f)
         self.final = nn.Conv2d(f, num_classes, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits (N, num_classes, H, W) for ``x`` (N, num_input_channels, H, W); H and W are multiples of 32."""
         if x.shape[2] % 32 or x.shape[3] % 32:
             raise ValueError(
@@ -137,7 +163,7 @@ class TernausNetV2(nn.Module):
         return self.final(dec1)  # (N, num_classes, H, W)
 
 
-def residual_stage(blocks, in_channels, channels, norm_act):
+def residual_stage(blocks: int, in_channels: int, channels: tuple[int, int], norm_act: NormAct) -> nn.Sequential:
     """Return ``blocks`` residual blocks in a row, named block1, block2, ...; only the first changes the channel count."""
     stage = nn.Sequential()
     for i in range(blocks):

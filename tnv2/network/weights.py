@@ -6,28 +6,32 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..downloads import TIMEOUT, arriving, brief, cache_folder, verify, web_page
-from ..files import PACKAGE, box, replacing
+from ..files import PACKAGE, PathLike, box, replacing
 from ..instances import Thresholds
 from .ternausnet import TernausNetV2
+
+State = dict[str, torch.Tensor]
 
 FILES = {"mini": "mini.safetensors", "published": "deepglobe_buildings.pt"}
 RETRIES = 3  # of a download that broke off; each resumes it
 PUBLISHED_AT = "https://drive.google.com/file/d/1k95VGNZG74Vvu-X-MSpbaHjMDvNEepIi/view"
 
 
-def load_model(name_or_path="mini", device="auto"):
+def load_model(name_or_path: PathLike = "mini", device: str | torch.device = "auto") -> TernausNetV2:
     """Return a TernausNetV2 with its weights, in eval mode, on a device.
 
     name_or_path : "mini" (in the box), "published" (the authors' ``deepglobe_buildings.pt``, which lies in ``weights/`` or
-        is downloaded there from Google Drive, 269 MB, where the extra ``published`` is installed), or the path of a
+        is downloaded there from Google Drive, 269 MB, where gdown is installed), or the path of a
         ``.safetensors`` file or of a checkpoint in the published ``.pt`` format.
     device : "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
 
@@ -46,14 +50,19 @@ def load_model(name_or_path="mini", device="auto"):
             f"the published {FILES['published']} is at {PUBLISHED_AT}."
         )
     state, card = read_safetensors(path) if path.suffix.lower() == ".safetensors" else (read_checkpoint(path), {})
-    model = fitted(state, path).eval().to(chosen_device(device), memory_format=torch.channels_last)
+    model = placed(fitted(state, path).eval(), chosen_device(device))
     model.thresholds = recommended(card, path)
     model.origin = {"weights": str(name_or_path), "sha256": sha256(path)}
     model.copes_without_mul = bool(card.get("copes_without_mul", False))
     return model
 
 
-def recommended(card, path):
+def placed(model: TernausNetV2, device: torch.device) -> TernausNetV2:
+    """Return a network on a device, its weights channels last in memory."""
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+
+
+def recommended(card: dict[str, Any], path: Path) -> Thresholds:
     """Return the Thresholds on a weights file's card; ``path`` is for the message."""
     try:
         return Thresholds(**card.get("thresholds", {}))
@@ -63,7 +72,9 @@ def recommended(card, path):
         ) from error
 
 
-def save_model(model, path, thresholds=Thresholds(), copes_without_mul=False):
+def save_model(
+    model: TernausNetV2, path: PathLike, thresholds: Thresholds = Thresholds(), copes_without_mul: bool = False
+) -> None:
     """Write a network's weights, its recommended Thresholds and whether it copes without MUL to a safetensors file.
 
     Convolution weights are stored in float16, half the size; what has one dimension (norms, biases) stays float32.
@@ -76,12 +87,12 @@ def save_model(model, path, thresholds=Thresholds(), copes_without_mul=False):
         save_file(state, part, metadata={"tnv2": json.dumps(card)})
 
 
-def sha256(path):
+def sha256(path: Path) -> str:
     """Return the SHA-256 checksum of a file as hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def weights_file(name_or_path):
+def weights_file(name_or_path: PathLike) -> Path:
     """Return the path of a name's or a path's weights, which exists."""
     path = place_of(name_or_path) if name_or_path in FILES else Path(name_or_path)
     if name_or_path == "published" and not path.is_file():
@@ -92,13 +103,13 @@ def weights_file(name_or_path):
     raise FileNotFoundError(f"there are no weights at {path}. Pass {names}, or the path of a .safetensors or .pt file.")
 
 
-def place_of(name):
+def place_of(name: str) -> Path:
     """Return the path that the weights of a name have, there or not: in the box, or in the cache of an installed kit."""
     folder = box("weights")
     return (cache_folder() if name == "published" and PACKAGE in folder.parents else folder) / FILES[name]
 
 
-def fetch_published(path):
+def fetch_published(path: Path) -> None:
     """Download the published checkpoint to ``path``, which it becomes only after it was read as a whole network.
 
     Raises FileNotFoundError, which says what to put where, if that cannot be done.
@@ -108,8 +119,7 @@ def fetch_published(path):
             fetch_from_drive(PUBLISHED_AT, part)
             verify(part, lambda part: fitted(read_checkpoint(part), part))
     except Exception as error:  # gdown raises whatever a page of Google Drive leads to
-        command = 'pip install -e ".[published]"'
-        install = f" In the kit's folder, {command} adds the download." if isinstance(error, ImportError) else ""
+        install = " pip install gdown adds the download." if isinstance(error, ImportError) else ""
         raise FileNotFoundError(
             f"the published weights are not at {path}, and could not be downloaded ({brief(error)}).{install} Download "
             f"{path.name} (269 MB) from {PUBLISHED_AT} with a browser and put it there, or use "
@@ -117,15 +127,15 @@ def fetch_published(path):
         ) from error
 
 
-def fetch_from_drive(link, path):
+def fetch_from_drive(link: str, path: Path) -> None:
     """Write the file behind a Google Drive link to ``path``, with a progress bar; raises ConnectionError if it cannot."""
-    import gdown  # optional: the extra "published"
+    import gdown  # optional
     from gdown.exceptions import DownloadError
     from tqdm.auto import tqdm
 
     with tqdm(desc=FILES["published"], unit="B", unit_scale=True, leave=False) as bar:
 
-        def show(came, total):
+        def show(came: int, total: int | None) -> None:
             bar.total = total
             bar.update(came - bar.n)
 
@@ -136,7 +146,7 @@ def fetch_from_drive(link, path):
             raise ConnectionError(told) from error
 
 
-def read_safetensors(path):
+def read_safetensors(path: Path) -> tuple[State, dict[str, Any]]:
     """Return the tensors of a safetensors file and what its metadata says of the model."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -150,7 +160,7 @@ def read_safetensors(path):
         ) from error
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: Path) -> State:
     """Return the tensors of a published checkpoint under the network's own keys."""
     try:
         check_unpacked(path)
@@ -180,7 +190,7 @@ def read_checkpoint(path):
     return {own_key(key): tensor for key, tensor in checkpoint.items()}
 
 
-def check_unpacked(path):
+def check_unpacked(path: Path) -> None:
     """Raise ValueError where a checkpoint that is a zip file unpacks to more than its own size; torch.save packs nothing."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
@@ -189,7 +199,7 @@ def check_unpacked(path):
             raise ValueError(f"it is a compressed zip file that unpacks to {size >> 20} MB")
 
 
-def own_key(key):
+def own_key(key: str) -> str:
     """Return a published checkpoint's key as the network spells it.
 
     >>> own_key("module.conv2.block1.bn1.bn.weight")
@@ -198,7 +208,7 @@ def own_key(key):
     return re.sub(r"\b(bn\d)\.bn\.", r"\1.", key.removeprefix("module."))
 
 
-def fitted(state, path):
+def fitted(state: State, path: Path) -> TernausNetV2:
     """Return a TernausNetV2 of the sizes that ``state`` has, loaded with it, which came from the file ``path``."""
     with torch.device("meta"):  # takes no memory, whatever the sizes
         try:
@@ -231,12 +241,12 @@ def fitted(state, path):
     return model
 
 
-def listed(keys):
+def listed(keys: Sequence[str]) -> str:
     """Return the first keys and how many more there are."""
     return ", ".join(key[:80] for key in keys[:6]) + (f" and {len(keys) - 6} more" if len(keys) > 6 else "")
 
 
-def chosen_device(device):
+def chosen_device(device: str | torch.device) -> torch.device:
     """Return the torch.device of a name, "auto" for a GPU where there is one."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,5 +1,7 @@
 """Windows: what is too large for one look is seen in overlapping windows, whose maps are blended into one."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 STRIDE = 32  # the network halves five times, so windows start and end at multiples of it
@@ -8,7 +10,7 @@ OVERLAP = 448  # of neighbouring windows, at least
 RAMP = 64  # over which one window's map passes into the next one's, in the middle of the overlap
 
 
-def spans(length):
+def spans(length: int) -> list[tuple[int, np.ndarray]]:
     """Return the windows along an axis as a list of (start, weights): how much each of a window's pixels counts.
 
     length : pixels, a multiple of 32. Starts are multiples of 32, spread evenly. Weights are float32 and sum to 1 at every
@@ -24,13 +26,18 @@ def spans(length):
     ]
 
 
-def rise(length, middle):
+def rise(length: int, middle: float) -> np.ndarray:
     """Return (length,) float64: 0 before ``middle``, 1 after it, and half a cosine wave over RAMP pixels between."""
     way = np.clip((np.arange(length) + 0.5 - middle) / RAMP + 0.5, 0, 1)
     return (1 - np.cos(np.pi * way)) / 2
 
 
-def blended(shape, read, look, batch=1):
+def blended(
+    shape: tuple[int, int],
+    read: Callable[[int, int], list[np.ndarray]],
+    look: Callable[[list[list[np.ndarray]]], np.ndarray],
+    batch: int = 1,
+) -> Iterator[np.ndarray]:
     """Yield the maps of a scene of ``shape`` (H, W) from top to bottom, some (2, rows, W) float32 at a time.
 
     read : called with the first and the last row plus one, returns what the scene has there: a list of (rows, W, C) arrays.
@@ -65,7 +72,7 @@ def blended(shape, read, look, batch=1):
             total[:, len(down) - finished :] = 0
 
 
-def padded(length):
+def padded(length: int) -> tuple[int, int]:
     """Return how much padding goes before ``length`` pixels, and how long they are with all of it.
 
     >>> padded(650)
@@ -74,7 +81,7 @@ def padded(length):
     return -length % STRIDE // 2, length + -length % STRIDE
 
 
-def mirrored(before, long, length):
+def mirrored(before: int, long: int, length: int) -> np.ndarray:
     """Return (long,) int: which of ``length`` pixels stands where, once they are padded by reflection, ``before`` ahead.
 
     >>> mirrored(2, 7, 4)

@@ -1,18 +1,23 @@
 """Challenge: the CSV in which SpaceNet and DeepGlobe hand out footprints and take in proposals."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..files import checked_path, replacing
-from ..tiles import csv_rows, rasterise, unreadable, wkt_rings
+import numpy as np
+
+from ..files import PathLike, checked_path, replacing
+from ..instances import Probabilities
+from ..tiles import Rings, csv_rows, rasterise, unreadable, wkt_rings
 from .outlines import outlines
 from .vectors import checked_labels, checked_probabilities, means, numbered
 
 COLUMNS = ("ImageId", "BuildingId", "PolygonWKT_Pix", "Confidence")
 
 
-def write_challenge_csv(labels, path, probabilities=None):
+def write_challenge_csv(
+    labels: Mapping[str, np.ndarray], path: PathLike, probabilities: Mapping[str, Probabilities] | None = None
+) -> None:
     """Write the instances of several tiles as the challenge's CSV: ImageId, BuildingId, PolygonWKT_Pix, Confidence.
 
     labels : {image id: (H, W) whole numbers, 0 for background}, "AOI_2_Vegas_img2144" for an image id; a tile's ``name``.
@@ -33,7 +38,9 @@ def write_challenge_csv(labels, path, probabilities=None):
         csv.writer(file).writerows([COLUMNS, *rows])
 
 
-def challenge_rows(name, labels, probabilities=None):
+def challenge_rows(
+    name: str, labels: np.ndarray, probabilities: Probabilities | None = None
+) -> list[tuple[str, int, str, float]]:
     """Return the rows of one tile."""
     from shapely import to_wkt
 
@@ -50,7 +57,7 @@ def challenge_rows(name, labels, probabilities=None):
     return [(name, *row) for row in zip(numbers.tolist(), texts, confidence, strict=True)]
 
 
-def read_challenge_csv(path, shape=(650, 650)):
+def read_challenge_csv(path: PathLike, shape: tuple[int, int] = (650, 650)) -> "LabelsOfTiles":
     """Return {image id: (H, W) int32 labels} of a challenge CSV, of footprints or of proposals, for tiles of ``shape``.
 
     Labels count the rows of a tile from 1. A pixel belongs to a building if its centre does; smaller buildings are drawn
@@ -59,7 +66,8 @@ def read_challenge_csv(path, shape=(650, 650)):
 
     Raises FileNotFoundError for a missing file and ValueError for one that is no such CSV.
     """
-    path, buildings = Path(path).expanduser(), {}
+    path = Path(path).expanduser()
+    buildings: dict[str, list[Rings]] = {}
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. Pass a CSV with ImageId and PolygonWKT_Pix.")
     with unreadable(path):
@@ -71,19 +79,19 @@ def read_challenge_csv(path, shape=(650, 650)):
 class LabelsOfTiles(Mapping):
     """{image id: (H, W) int32 labels}, drawn anew each time from {image id: [[ring, ...], ...]} of the file ``path``."""
 
-    def __init__(self, path, buildings, shape):
+    def __init__(self, path: Path, buildings: dict[str, list[Rings]], shape: tuple[int, int]) -> None:
         self.path, self.buildings, self.shape = path, buildings, shape
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> np.ndarray:
         rings = self.buildings[name]
         with unreadable(self.path):
             return rasterise(rings, self.shape)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.buildings)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.buildings)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"LabelsOfTiles({str(self.path)!r}, {len(self)} tiles of {self.shape[0]} x {self.shape[1]} px)"

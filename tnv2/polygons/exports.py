@@ -2,17 +2,22 @@
 
 import json
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..files import checked_path, replacing
-from ..tiles import write_geotiff
+from ..files import PathLike, checked_path, replacing
+from ..instances import Probabilities
+from ..tiles import Tile, write_geotiff
 from .vectors import checked_labels, checked_probabilities, means, numbered, placeless
+
+if TYPE_CHECKING:
+    import geopandas
 
 DECIMALS = 7  # of a degree, about 1 cm on the ground: a thirtieth of a pixel
 
 
-def write_geojson(frame, path):
+def write_geojson(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
     """Write a GeoDataFrame as GeoJSON (RFC 7946): WGS 84 longitude and latitude, 7 decimals, exteriors counterclockwise.
 
     A frame in another CRS is reprojected. One without a CRS keeps its positions, pixels mostly, and a UserWarning says so.
@@ -34,7 +39,7 @@ def write_geojson(frame, path):
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def write_geopackage(frame, path):
+def write_geopackage(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
     """Write a GeoDataFrame as a GeoPackage with one layer of MultiPolygons, named as the file; an old file is replaced.
 
     ``neighbours`` become text, "2 5". Raises ValueError for anything but a GeoDataFrame and a path that ends in .gpkg.
@@ -47,7 +52,7 @@ def write_geopackage(frame, path):
         frame.to_file(part, layer=path.stem, **options)
 
 
-def write_geoparquet(frame, path):
+def write_geoparquet(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
     """Write a GeoDataFrame as GeoParquet. ``neighbours`` become text, "2 5".
 
     Raises ValueError for anything but a GeoDataFrame and a path that ends in .parquet or .geoparquet.
@@ -58,7 +63,7 @@ def write_geoparquet(frame, path):
         frame.to_parquet(part, index=False)
 
 
-def write_label_geotiff(labels, tile, path):
+def write_label_geotiff(labels: np.ndarray, tile: Tile, path: PathLike) -> None:
     """Write (H, W) labels as a GeoTIFF of the smallest unsigned type that holds them, in the place of ``tile``.
 
     A tile without a georeference gives a plain TIFF, and a UserWarning says so. Raises ValueError for labels that are not
@@ -70,7 +75,7 @@ def write_label_geotiff(labels, tile, path):
     write_geotiff(path, labels.astype(np.min_scalar_type(labels.max())), tile.georeference)
 
 
-def write_coco(labels, tile, path, probabilities=None):
+def write_coco(labels: np.ndarray, tile: Tile, path: PathLike, probabilities: Probabilities | None = None) -> None:
     """Write (H, W) labels as COCO instances (JSON) of one image: run lengths, box, area in pixels, category "building".
 
     An annotation's ``id`` is its label, its ``segmentation`` an uncompressed run-length code of the whole image, so that
@@ -93,7 +98,7 @@ def write_coco(labels, tile, path, probabilities=None):
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def annotations(labels, probabilities):
+def annotations(labels: np.ndarray, probabilities: Probabilities | None) -> list[dict[str, Any]]:
     """Return a COCO annotation for each instance of (H, W) labels, with scores where there are Probabilities."""
     from skimage.measure import regionprops
 
@@ -114,7 +119,7 @@ def annotations(labels, probabilities):
     return found
 
 
-def run_lengths(mask):
+def run_lengths(mask: np.ndarray) -> list[int]:
     """Return the lengths of the runs of False, True, False ... down the columns of an (H, W) bool mask.
 
     >>> run_lengths(np.array([[False, True], [True, True], [False, False]]))
@@ -125,7 +130,7 @@ def run_lengths(mask):
     return np.diff(changes, prepend=0, append=pixels.size).tolist()
 
 
-def checked_frame(frame):
+def checked_frame(frame: "geopandas.GeoDataFrame") -> "geopandas.GeoDataFrame":
     """Return ``frame``; raises ValueError unless it is a GeoDataFrame."""
     import geopandas
 
@@ -134,7 +139,7 @@ def checked_frame(frame):
     return frame
 
 
-def plain(frame):
+def plain(frame: "geopandas.GeoDataFrame") -> "geopandas.GeoDataFrame":
     """Return a GeoDataFrame whose ``neighbours`` are text, for files without lists."""
     import pandas
 

@@ -5,14 +5,19 @@ meeting of several to the next, or around. Each is made once and simplified once
 built from it, so that neighbours share their wall exactly. Positions are column and row; (0, 0) is the upper left corner.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 STRAY = 0.02  # the share of its area that an instance may win or lose by simplifying
 SHRINK = 0.8  # what is left of an instance's tolerance where it does
 FINE = 1 / 16  # tolerances under this share of a pixel leave no corner out
 
 
-def outlines(index, tolerance=0.0, metric=((1, 0), (0, 1))):
+def outlines(index: np.ndarray, tolerance: float = 0.0, metric: "ArrayLike" = ((1, 0), (0, 1))) -> np.ndarray:
     """Return (N,) shapely Polygons and MultiPolygons, all valid, of the instances 1..N of (H, W) ``index``.
 
     tolerance : how far an outline may move, in units of ``metric``; at 0 outlines are the edges of the pixels. Otherwise
@@ -46,12 +51,12 @@ def outlines(index, tolerance=0.0, metric=((1, 0), (0, 1))):
         tolerances[tolerances < floor] = 0
 
 
-def borders(index):
+def borders(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (M,) shapely LineStrings and the (M, 2) instances, 0 for background, on either side of each."""
     import shapely
 
     pieces = np.concatenate([straights(index), straights(index.T)[..., ::-1]])
-    merged = shapely.line_merge(shapely.multilinestrings(shapely.linestrings(pieces)))
+    merged = shapely.line_merge(shapely.multilinestrings(np.asarray(shapely.linestrings(pieces))))
     lines = shapely.get_parts(merged)
     points, line = shapely.get_coordinates(lines, return_index=True)
     first = np.searchsorted(line, np.arange(len(lines)))
@@ -63,7 +68,7 @@ def borders(index):
     return lines, np.stack([padded[row + 1, column + 1], beyond], axis=1)
 
 
-def straights(index):
+def straights(index: np.ndarray) -> np.ndarray:
     """Return (K, 2, 2) column, row of the ends of level lines between different pixels, as long as nothing branches off.
 
     >>> straights(np.array([[1, 1, 2]])).tolist()
@@ -78,7 +83,7 @@ def straights(index):
     return np.stack([starts, np.add(ends, (0, 1))], axis=1)[..., ::-1]
 
 
-def polygons(lines, sides, index):
+def polygons(lines: np.ndarray, sides: np.ndarray, index: np.ndarray) -> np.ndarray:
     """Return (N,) polygons of the instances 1..N of ``index`` from lines and the (M, 2) instances on either side of each.
 
     What the lines of one instance enclose is part of it, or a pocket of something else: a point inside each tells which.
@@ -96,7 +101,7 @@ def polygons(lines, sides, index):
     return np.where(shapely.get_num_geometries(found) == 1, shapely.get_geometry(found, 0), found)
 
 
-def changed(found, exact, lines, sides):
+def changed(found: np.ndarray, exact: np.ndarray, lines: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """Return (N,) bool: whose simplified polygon is not valid, leaves lines over, is too large or small, or overlaps."""
     import shapely
 

@@ -1,17 +1,25 @@
 """Vectors: a label image as a table of polygons on the ground, one row an instance."""
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..tiles import Georeference
+from ..instances import Probabilities
+from ..tiles import Georeference, Tile
 from .outlines import outlines
+
+if TYPE_CHECKING:
+    import geopandas
+    from pyproj import CRS
 
 COLUMNS = ["label", "pixels", "area_m2", "building", "neighbours", "geometry"]
 PIXELS = Georeference((1, 0, 0, 0, 1, 0))  # of a tile without one
 
 
-def to_geodataframe(labels, tile, probabilities=None, simplify=0.0):
+def to_geodataframe(
+    labels: np.ndarray, tile: Tile, probabilities: Probabilities | None = None, simplify: float = 0.0
+) -> "geopandas.GeoDataFrame":
     """Return a GeoDataFrame with one row an instance of ``labels``, in rising order of labels.
 
     labels : (H, W) whole numbers, 0 where no building is, on the pixels of ``tile``.
@@ -52,9 +60,11 @@ def to_geodataframe(labels, tile, probabilities=None, simplify=0.0):
     if crs is None:
         warnings.warn(placeless(tile), stacklevel=2)
     numbers, index = numbered(labels)
-    metric = tile.georeference.ground(labels.shape) if simplify else np.eye(2)
     where = tile.georeference or PIXELS
-    geometry = shapely.orient_polygons(shapely.transform(outlines(index, simplify, metric), where.to_world))
+    metric = where.ground(tile.shape) if simplify else None
+    geometry = shapely.orient_polygons(
+        shapely.transform(outlines(index, simplify, np.eye(2) if metric is None else metric), where.to_world)
+    )
     frame = {
         "label": numbers.astype(np.int32),
         "pixels": np.bincount(index.ravel(), minlength=1)[1:],
@@ -65,7 +75,7 @@ def to_geodataframe(labels, tile, probabilities=None, simplify=0.0):
     return geopandas.GeoDataFrame(frame, geometry=geometry, crs=crs)[COLUMNS]
 
 
-def checked_labels(labels, shape=None):
+def checked_labels(labels: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndarray:
     """Return ``labels`` as an array; raises ValueError unless (H, W) whole numbers from 0, of ``shape`` if given."""
     labels = np.asarray(labels)
     shaped = labels.ndim == 2 and labels.size and shape in (None, labels.shape)
@@ -77,7 +87,7 @@ def checked_labels(labels, shape=None):
     return labels
 
 
-def checked_probabilities(probabilities, shape):
+def checked_probabilities(probabilities: Probabilities | None, shape: tuple[int, int]) -> None:
     """Raise ValueError unless ``probabilities`` are None or of ``shape``."""
     if probabilities is not None and probabilities.building.shape != shape:
         raise ValueError(
@@ -86,7 +96,7 @@ def checked_probabilities(probabilities, shape):
         )
 
 
-def known_crs(georeference):
+def known_crs(georeference: Georeference | None) -> "CRS | None":
     """Return the pyproj CRS of a Georeference; None where there is none. Raises ValueError where PROJ does not know it."""
     from pyproj import CRS
     from pyproj.exceptions import CRSError
@@ -101,7 +111,7 @@ def known_crs(georeference):
         ) from error
 
 
-def placeless(tile):
+def placeless(tile: Tile) -> str:
     """Return the warning for a tile that has no georeference, or one without a CRS."""
     lacks, units = ("CRS", "units of its transform") if tile.georeference else ("georeference", "pixels, column and row")
     return (
@@ -110,7 +120,7 @@ def placeless(tile):
     )
 
 
-def numbered(labels):
+def numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (N,) the labels in use, rising, and (H, W) the place of each pixel's in them, from 1; 0 is background.
 
     >>> numbered(np.array([[7, 0, 3]]))
@@ -121,7 +131,7 @@ def numbered(labels):
     return numbers[numbers > 0], index
 
 
-def means(index, probabilities):
+def means(index: np.ndarray, probabilities: Probabilities | None) -> np.ndarray:
     """Return (N,) float64 mean building probabilities of the instances 1..N, NaN where ``probabilities`` are None."""
     pixels = np.bincount(index.ravel())[1:]
     if probabilities is None:
@@ -129,7 +139,7 @@ def means(index, probabilities):
     return np.bincount(index.ravel(), probabilities.building.ravel())[1:] / pixels
 
 
-def neighbours(index, numbers):
+def neighbours(index: np.ndarray, numbers: np.ndarray) -> list[tuple[int, ...]]:
     """Return for each instance 1..N a tuple of those that share a pixel's edge or corner with it, by their ``numbers``.
 
     >>> neighbours(np.array([[1, 1, 0], [2, 0, 3]]), np.array([10, 20, 30]))
@@ -138,13 +148,13 @@ def neighbours(index, numbers):
     sides = [(index[:, :-1], index[:, 1:]), (index[:-1], index[1:])]
     corners = [(index[:-1, :-1], index[1:, 1:]), (index[:-1, 1:], index[1:, :-1])]
     pairs = np.hstack([np.stack([a, b])[:, (a != b) & (a > 0) & (b > 0)] for a, b in sides + corners])
-    found = [[] for _ in numbers]
+    found: list[list[int]] = [[] for _ in numbers]
     for a, b in np.unique(np.hstack([pairs, pairs[::-1]]), axis=1).T:
         found[a - 1].append(int(numbers[b - 1]))
     return [tuple(row) for row in found]
 
 
-def areas(geometry):
+def areas(geometry: "geopandas.GeoSeries") -> np.ndarray:
     """Return (N,) square metres on the WGS 84 ellipsoid of a GeoSeries, NaN where it has no CRS."""
     from pyproj import Geod
 

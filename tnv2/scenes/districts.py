@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from .canvas import Box
 from .lots import HOUSE_ROOFS, Lots
 from .reflectance import mix
 
@@ -45,9 +46,10 @@ STYLES = {
 class District(Lots):
     """A canvas that lays out a district of a style: a grid of streets, and blocks with what stands on them."""
 
-    def __init__(self, rng, size, style):
+    def __init__(self, rng: np.random.Generator, size: int, style: str) -> None:
         self.style = STYLES[style]
-        super().__init__(rng, size, mix(*rng.choice(self.style.grounds), rng.uniform(0, 1)) * rng.uniform(0.7, 1.1))
+        first, second = rng.choice(self.style.grounds)
+        super().__init__(rng, size, mix(first, second, rng.uniform(0, 1)) * rng.uniform(0.7, 1.1))
         reach = 0.75 * size + 60
         road, depth, length = (rng.uniform(*bounds) for bounds in (self.style.road, self.style.depth, self.style.length))
         rows = np.arange(-reach - rng.uniform(0, 2 * depth), reach + 2 * depth, 2 * depth + road)
@@ -62,7 +64,7 @@ class District(Lots):
         for x in columns:
             self.road((x, 0, road / 2, 2 * reach), along=False)
 
-    def road(self, box, along):
+    def road(self, box: Box, along: bool) -> None:
         """Draw a road: kerbs, a dashed line, cars, trees along it; or a track where the style has no asphalt."""
         rng, (x, y, half_width, half_height) = self.rng, box
         paved = self.style.surface != "ground"
@@ -84,7 +86,7 @@ class District(Lots):
 
     # Blocks from left to right and top to bottom, in street coordinates
 
-    def houses(self, left, right, top, bottom):
+    def houses(self, left: float, right: float, top: float, bottom: float) -> None:
         """Fill a block with detached houses on both streets, sometimes so close that their eaves nearly meet."""
         for kerb, side in ((top, 1), (bottom, -1)):
             rng = self.rng
@@ -93,13 +95,13 @@ class District(Lots):
             for x, half in self.lots(left, right, 48, 85):
                 self.house(x, half, kerb, side, (bottom - top) / 2, gap, roof if same_roof else rng.choice(HOUSE_ROOFS))
 
-    def lots(self, left, right, narrow, wide):
+    def lots(self, left: float, right: float, narrow: float, wide: float) -> list[tuple[float, float]]:
         """Return (middle, half width) of the equal lots that a side of a block is cut into."""
         count = max(1, int((right - left) / self.rng.uniform(narrow, wide)))
         half = (right - left) / count / 2
         return [(left + (2 * i + 1) * half, half) for i in range(count)]
 
-    def rows(self, left, right, top, bottom):
+    def rows(self, left: float, right: float, top: float, bottom: float) -> None:
         """Fill a block with rows of two to six houses under one roof, behind car parks with carports.
 
         A row is one footprint, as SpaceNet's annotators drew such rows; the next one may be a step away.
@@ -109,7 +111,7 @@ class District(Lots):
             for x, half in self.lots(left, right, 110, 260):
                 self.row(x, half, kerb, side, (bottom - top) / 2, roof)
 
-    def perimeter(self, left, right, top, bottom):
+    def perimeter(self, left: float, right: float, top: float, bottom: float) -> None:
         """Fill a block with houses that touch wall to wall along its four streets, around a courtyard."""
         rng, deep = self.rng, self.rng.uniform(16, 23)  # half of a house's depth
         x, y, half_width, half_height = (left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2
@@ -128,13 +130,13 @@ class District(Lots):
         for _ in range(rng.poisson(5)):
             self.tree(x + rng.uniform(-1, 1) * court[0], y + rng.uniform(-1, 1) * court[1], rng.uniform(6, 16))
 
-    def uneven(self, start, end):
+    def uneven(self, start: float, end: float) -> list[tuple[float, float]]:
         """Return (middle, half width) of lots of uneven width, side by side without a gap."""
         count = max(1, round((end - start) / self.rng.uniform(36, 62)))
         edges = start + (end - start) * np.cumsum([0, *self.rng.dirichlet([12] * count)])
         return [((a + b) / 2, (b - a) / 2) for a, b in pairwise(edges)]
 
-    def halls(self, left, right, top, bottom):
+    def halls(self, left: float, right: float, top: float, bottom: float) -> None:
         """Fill a block with halls, loading yards and car parks."""
         for kerb, side in ((top, 1), (bottom, -1)):
             depth = (bottom - top) / 2
@@ -152,7 +154,7 @@ class District(Lots):
                     at = x + rng.uniform(-1, 1) * half, kerb + side * rng.choice((0.03, 0.97)) * depth
                     self.tree(*at, rng.uniform(4, 10))
 
-    def towers(self, left, right, top, bottom):
+    def towers(self, left: float, right: float, top: float, bottom: float) -> None:
         """Fill a block with towers on lawns, whose shadows fall across the next."""
         rng, middle, half_height = self.rng, (top + bottom) / 2, (bottom - top) / 2
         lawn = rng.choice(("grass", "concrete", "dry grass"))
@@ -165,13 +167,13 @@ class District(Lots):
                 at = x + rng.uniform(-1, 1) * half, middle + rng.uniform(-0.95, 0.95) * half_height
                 self.tree(*at, rng.uniform(5, 14))
 
-    def compounds(self, left, right, top, bottom):
+    def compounds(self, left: float, right: float, top: float, bottom: float) -> None:
         """Fill a block with walled compounds: low rooms of the ground's own colour, some under metal sheets."""
         for kerb, side in ((top, 1), (bottom, -1)):
             for x, half in self.lots(left, right, 60, 115):
                 self.compound(x, half, kerb, side, (bottom - top) / 2)
 
-    def park(self, left, right, top, bottom):
+    def park(self, left: float, right: float, top: float, bottom: float) -> None:
         """Fill a block with lawn, paths, water, sand and sports grounds: as straight as roofs, but flat and shadowless."""
         rng = self.rng
         x, y, half_width, half_height = (left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2
@@ -187,7 +189,7 @@ class District(Lots):
         for _ in range(rng.poisson(14)):
             self.tree(x + rng.uniform(-1, 1) * half_width, y + rng.uniform(-1, 1) * half_height, rng.uniform(4, 13))
 
-    def courts(self, left, right, top, bottom):
+    def courts(self, left: float, right: float, top: float, bottom: float) -> None:
         """Draw courts and pitches with white lines on paved strips."""
         rng, y = self.rng, (top + bottom) / 2
         half_court, half_length = rng.choice(((18, 39), (26, 50), (90, 0.42 * (bottom - top))))
@@ -201,7 +203,7 @@ class District(Lots):
                 self.paint((x, y, half_court, half_length), colour, rng.uniform(0.8, 1.1), 0.03)
                 self.paint((x, y, half_court, 0.6), "paint", 1, 0.02)
 
-    def bare(self, left, right, top, bottom):
+    def bare(self, left: float, right: float, top: float, bottom: float) -> None:
         """Fill a block with bare ground: tracks, heaps, shrubs; as bright as roofs, without their edges."""
         rng = self.rng
         x, y, half_width, half_height = (left + right) / 2, (top + bottom) / 2, (right - left) / 2, (bottom - top) / 2

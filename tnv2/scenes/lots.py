@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .canvas import Canvas
+from .canvas import Box, Canvas
 from .reflectance import mix
 
 HOUSE_ROOFS = ("clay tile",) * 3 + ("tan tile",) * 3 + ("grey shingle",) * 2 + ("brown shingle", "gravel", "membrane")
@@ -15,7 +15,7 @@ class Lots(Canvas):
     """A canvas that draws a lot at a time: ``x`` and ``half`` its middle and half width along the street, ``kerb`` the
     street's edge, ``side`` 1 or -1 where the lot lies beyond it, ``depth`` how far it reaches."""
 
-    def house(self, x, half, kerb, side, depth, gap, roof):
+    def house(self, x: float, half: float, kerb: float, side: int, depth: float, gap: float, roof: str) -> None:
         """Draw a lot: a house of one to three boxes, driveway, garden walls, perhaps a pool, a patio, a shed, trees."""
         rng = self.rng
         yard = mix("grass", "soil", rng.uniform(0, 1)) if rng.random() < 0.5 else self.ground * rng.uniform(0.8, 1.3)
@@ -42,7 +42,7 @@ class Lots(Canvas):
             self.on_roof((x + rng.uniform(-0.4, 0.4) * half_width, y, rng.uniform(5, 12), 5), material="solar panel")
         self.garden(x, half, kerb + side * (front + 2 * half_depth), kerb + side * depth, side)
 
-    def garden(self, x, half, near, far, side):
+    def garden(self, x: float, half: float, near: float, far: float, side: int) -> None:
         """Draw what is behind a house: a wall, patio, pool, shed, trees."""
         rng, middle, space = self.rng, (near + far) / 2, max(8, abs(far - near)) / 2
         if rng.random() < 0.6:
@@ -60,7 +60,7 @@ class Lots(Canvas):
             at = x + rng.uniform(-1, 1) * half, near + side * rng.uniform(-1, 2) * space
             self.tree(*at, rng.uniform(4, 14), rng.random() < 0.3)
 
-    def row(self, x, half, kerb, side, depth, roof):
+    def row(self, x: float, half: float, kerb: float, side: int, depth: float, roof: str) -> None:
         """Draw one staggered row of houses, its car park and its trees."""
         rng, parking = self.rng, 0.42 * depth
         self.paint((x, kerb + side * depth / 2, half, depth / 2), mix("grass", "soil", rng.uniform(0, 0.8)), 1, 0.12)
@@ -79,7 +79,7 @@ class Lots(Canvas):
             at = x + rng.uniform(-1, 1) * half, kerb + side * rng.choice((0.45, 0.55, 0.97)) * depth
             self.tree(*at, rng.uniform(5, 13), True)
 
-    def town_house(self, box, inward, eaves, slope, may_have_wing=True):
+    def town_house(self, box: Box, inward: tuple[int, int], eaves: float, slope: float, may_have_wing: bool = True) -> None:
         """Draw a house of a closed street front, some with a wing into the courtyard; a few lots are empty.
 
         inward : (dx, dy), the unit step from the street into the court.
@@ -87,20 +87,20 @@ class Lots(Canvas):
         rng = self.rng
         if rng.random() < 0.04:
             return
-        inward, half = np.array(inward), np.array(box[2:])
-        across = np.abs(inward)
+        step, half = np.array(inward), np.array(box[2:])
+        across = np.abs(step)
         shallow = half * (1 - across * rng.uniform(0, 0.18))  # the street front stays in line
-        middle = np.array(box[:2]) - inward * (half - shallow)
+        middle = np.array(box[:2]) - step * (half - shallow)
         boxes, roof = [(*middle, *shallow)], rng.choice(TOWN_ROOFS)
-        wing = (*(middle + inward * shallow), *(shallow * np.where(across, 1, rng.uniform(0.3, 0.5))))
+        wing = (*(middle + step * shallow), *(shallow * np.where(across, 1, rng.uniform(0.3, 0.5))))
         height, slope = eaves + rng.normal(0, 1.5), 0 if roof == "gravel" else slope
-        ridge = "x" if inward[1] else "y"
+        ridge = "x" if step[1] else "y"
         winged = may_have_wing and rng.random() < 0.35 and self.building([*boxes, wing], roof, height, slope, ridge)
         if winged or self.building(boxes, roof, height, slope, ridge):
             for _ in range(rng.poisson(2)):  # chimneys, dormers, skylights
                 self.on_roof((*(middle + rng.uniform(-0.8, 0.8, 2) * shallow), 2, 2), rng.choice((0.5, 1.4)), height=1.5)
 
-    def hall(self, x, y, half_width, half_depth):
+    def hall(self, x: float, y: float, half_width: float, half_depth: float) -> None:
         """Draw a large roof of one to four boxes in several shades, with skylights and machines on it."""
         rng, eaves = self.rng, self.rng.uniform(4.5, 14)
         boxes = [(x, y, half_width, half_depth)]
@@ -121,7 +121,7 @@ class Lots(Canvas):
                 (*at, rng.uniform(2, 7), rng.uniform(2, 5)), rng.choice((0.5, 0.7, 1.3)), height=rng.uniform(0.5, 2)
             )
 
-    def tower(self, x, y, half_width, half_depth):
+    def tower(self, x: float, y: float, half_width: float, half_depth: float) -> None:
         """Draw a high flat roof with a parapet and a lift house."""
         rng, boxes = self.rng, [(x, y, half_width, half_depth)]
         if rng.random() < 0.5:
@@ -130,7 +130,7 @@ class Lots(Canvas):
             self.on_roof((x, y, half_width - 3, half_depth - 3), rng.uniform(0.6, 0.95), height=-1)
             self.on_roof((x, y, 0.3 * half_width, 0.4 * half_depth), rng.choice((0.7, 1.3)), height=4)
 
-    def compound(self, x, half, kerb, side, depth):
+    def compound(self, x: float, half: float, kerb: float, side: int, depth: float) -> None:
         """Draw a wall around bare ground and two to seven low rooms, most of them along it, some sharing a wall."""
         rng, middle = self.rng, kerb + side * depth / 2
         self.paint((x, middle, half, depth / 2), self.ground, rng.uniform(0.85, 1.15), 0.14)
@@ -148,7 +148,7 @@ class Lots(Canvas):
         if rng.random() < 0.15:
             self.car(x, middle, rng.uniform(0, np.pi))
 
-    def car_park(self, x, half, y, half_depth):
+    def car_park(self, x: float, half: float, y: float, half_depth: float) -> None:
         """Draw rows of bays, some with cars."""
         for bay in np.arange(x - half, x + half, 9):
             self.paint((bay, y, 0.4, min(9, half_depth)), "paint", 1, 0.02)

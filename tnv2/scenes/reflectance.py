@@ -45,6 +45,6 @@ REFLECTANCE = {
 }
 
 
-def mix(first, second, part):
+def mix(first: str, second: str, part: float) -> np.ndarray:
     """Return (8,) reflectance between two materials; ``part`` of the second."""
     return (1 - part) * np.asarray(REFLECTANCE[first]) + part * np.asarray(REFLECTANCE[second])

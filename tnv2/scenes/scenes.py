@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import checked_name
+from ..files import PathLike, checked_name
 from ..tiles import Georeference, Tile, rasterise, write_geotiff
 from .districts import STYLES, District
 from .sensor import NATIVE, photograph
@@ -26,9 +26,11 @@ class Scene:
     footprints: list
     native_mul: np.ndarray
 
-    def save(self, folder):
+    def save(self, folder: PathLike) -> None:
         """Write RGB-PanSharpen, MUL-PanSharpen, MUL and footprints under ``folder``, named and laid out as SpaceNet 2's."""
         folder, name, where = Path(folder), checked_name(self.tile.name), self.tile.georeference
+        assert where is not None
+        assert self.tile.mul is not None
         a, _, c, _, e, f = where.transform
         coarse = Georeference((NATIVE * a, 0, c, 0, NATIVE * e, f), where.crs)
         products = {
@@ -46,7 +48,7 @@ class Scene:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"type": "FeatureCollection", "features": features}) + "\n", encoding="utf-8")
 
-    def cut(self, size):
+    def cut(self, size: int) -> list["Scene"]:
         """Return Scenes of the ``size`` x ``size`` px squares that fit in, row by row, named img1, img2 ... as their place.
 
         SpaceNet cuts its cities so: the squares' georeferences abut, and footprints end at the sides. ``size`` is a multiple
@@ -60,12 +62,13 @@ class Scene:
         corners = [(top, left) for top in range(0, height - size + 1, size) for left in range(0, width - size + 1, size)]
         return [self.square(f"AOI_0_Synthetic_img{number}", *corner, size) for number, corner in enumerate(corners, 1)]
 
-    def square(self, name, top, left, size):
+    def square(self, name: str, top: int, left: int, size: int) -> "Scene":
         """Return the Scene of ``size`` x ``size`` px from row ``top`` and column ``left``."""
         import shapely
 
         tile, coarse = self.tile, [slice(start // NATIVE, (start + size) // NATIVE) for start in (top, left)]
         rows, columns = slice(top, top + size), slice(left, left + size)
+        assert tile.georeference is not None
         a, b, _, d, e, _ = tile.georeference.transform
         [(c, f)] = tile.georeference.to_world([(left, top)])
         where = Georeference((a, b, c, d, e, f), tile.georeference.crs)
@@ -73,12 +76,12 @@ class Scene:
         parts = shapely.get_parts(shapely.intersection([shapely.Polygon(ring) for ring in self.footprints], frame))
         polygons = [part for part in parts if part.geom_type == "Polygon" and not part.is_empty]
         rings = [np.array(polygon.exterior.coords[:-1]) - (left, top) for polygon in polygons]
-        bands = (np.ascontiguousarray(array[rows, columns]) for array in (tile.rgb, tile.mul))
+        rgb, mul = (np.ascontiguousarray(np.asarray(array)[rows, columns]) for array in (tile.rgb, tile.mul))
         truth = rasterise([[ring] for ring in rings], (size, size))
-        return Scene(Tile(*bands, name, where, truth), rings, np.ascontiguousarray(self.native_mul[tuple(coarse)]))
+        return Scene(Tile(rgb, mul, name, where, truth), rings, np.ascontiguousarray(self.native_mul[tuple(coarse)]))
 
 
-def render_scene(seed, size=650, style=None):
+def render_scene(seed: int, size: int = 650, style: str | None = None) -> Scene:
     """Return the Scene of a seed: ``size`` x ``size`` px, RGB + 8 bands of 11-bit counts in uint16, exact truth.
 
     style : "suburb" (detached houses and rows, pools, driveways), "blocks" (houses wall to wall around courtyards),
@@ -106,7 +109,7 @@ def render_scene(seed, size=650, style=None):
     return Scene(Tile(rgb, mul, f"AOI_0_Synthetic_img{seed}", georeference, truth), inside, native)
 
 
-def write_samples(folder):
+def write_samples(folder: PathLike) -> None:
     """Write the tiles of ``sample_data/``: a district of terraces and a suburb; training draws other seeds."""
     for seed, style in SAMPLES.items():
         render_scene(seed, style=style).save(Path(folder) / "AOI_0_Synthetic")

@@ -3,6 +3,8 @@
 Lengths are in pixels of 0.3 m unless said; bands are coastal, blue, green, yellow, red, red edge, NIR1, NIR2.
 """
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -16,7 +18,9 @@ SKYLIGHT = np.array((0.42, 0.38, 0.32, 0.27, 0.23, 0.20, 0.17, 0.15), np.float32
 PAN_SHARES = np.array((0, 0.15, 0.22, 0.17, 0.22, 0.16, 0.08, 0), np.float32)  # of each band in PAN, 450 to 800 nm
 
 
-def photograph(reflectance, height, roughness, rng):
+def photograph(
+    reflectance: np.ndarray, height: np.ndarray, roughness: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return PAN, native MUL and pan-sharpened MUL of a ground under a sun drawn by chance: uint16, 11-bit counts.
 
     reflectance : (H, W, 8), height : (H, W) in metres, roughness : (H, W) texture contrast; H and W multiples of 4.
@@ -33,13 +37,13 @@ def photograph(reflectance, height, roughness, rng):
     return pan, native, pansharpened(native, pan)
 
 
-def digitised(counts, rng):
+def digitised(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return counts with shot and read-out noise, as 11-bit uint16."""
     noise = rng.standard_normal(counts.shape, np.float32) * np.sqrt(4 + 0.02 * np.maximum(counts, 0))
     return np.clip(np.round(counts + noise), 1, 2047).astype(np.uint16)
 
 
-def pansharpened(native, pan):
+def pansharpened(native: np.ndarray, pan: np.ndarray) -> np.ndarray:
     """Return the (H, W, 8) uint16 bands at PAN's resolution: each times what PAN has more than its own 1.2 m mean.
 
     Smoothing filter-based intensity modulation: Liu, International Journal of Remote Sensing 21(18), 2000.
@@ -49,7 +53,7 @@ def pansharpened(native, pan):
     return np.clip(np.round(per_band(enlarge, native.astype(np.float32)) * detail[..., None]), 1, 2047).astype(np.uint16)
 
 
-def sunlight(height, rng):
+def sunlight(height: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return (H, W) float32: direct light on each pixel, 1 on flat ground in the sun, for a sun drawn by chance."""
     elevation, azimuth = np.radians(rng.uniform(32, 68)), np.radians(rng.uniform(100, 250))
     sun = np.array([np.sin(azimuth), -np.cos(azimuth)]) * np.cos(elevation)  # towards the sun: columns, rows
@@ -61,18 +65,18 @@ def sunlight(height, rng):
     return (np.clip(facing, 0, None) * lit / np.sin(elevation)).astype(np.float32)
 
 
-def shadow(height, elevation, azimuth):
+def shadow(height: np.ndarray, elevation: float, azimuth: float) -> np.ndarray:
     """Return (H, W) float32: 1 where something towards the sun, angles in radians, is high enough to hide it."""
     fall = np.tan(elevation) * METRES  # metres a pixel
     shaded = np.zeros(height.shape, np.float32)
     for step in range(1, int(height.max(initial=0) / fall) + 2):
         dx, dy = -np.sin(azimuth) * step, np.cos(azimuth) * step  # away from the sun
-        moved = cv2.warpAffine(height, np.float32([(1, 0, dx), (0, 1, dy)]), height.shape[::-1])
+        moved = cv2.warpAffine(height, np.array([(1, 0, dx), (0, 1, dy)], np.float32), height.shape[::-1])
         shaded[moved - fall * step > height + 0.1] = 1
     return shaded
 
 
-def octaves(rng, shape):
+def octaves(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Return (H, W) float32 noise of unit variance: the sum of fine, middle and coarse grain."""
     total = np.zeros(shape, np.float32)
     for grain, weight in ((1, 0.5), (3, 0.45), (9, 0.45), (29, 0.4), (120, 0.4)):
@@ -81,18 +85,18 @@ def octaves(rng, shape):
     return total
 
 
-def per_band(change, bands, *arguments):
+def per_band(change: Callable[..., np.ndarray], bands: np.ndarray, *arguments: float) -> np.ndarray:
     """Return (H, W, C) with ``change`` done to each band; OpenCV's own limit is four."""
     return np.stack([change(np.ascontiguousarray(band), *arguments) for band in np.moveaxis(bands, 2, 0)], axis=2)
 
 
-def blur(band, sigma):
+def blur(band: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(band, (0, 0), sigma)
 
 
-def shrink(band):
+def shrink(band: np.ndarray) -> np.ndarray:
     return cv2.resize(band, None, fx=1 / NATIVE, fy=1 / NATIVE, interpolation=cv2.INTER_AREA)
 
 
-def enlarge(band):
+def enlarge(band: np.ndarray) -> np.ndarray:
     return cv2.resize(band, None, fx=NATIVE, fy=NATIVE, interpolation=cv2.INTER_CUBIC)

@@ -3,17 +3,24 @@
 import csv
 import json
 import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from ..files import PathLike
+from .georeference import Georeference
+
+Rings = list[np.ndarray]  # of a building, each (N, 2) column, row
 
 FAR = 1e12  # pixels, degrees or metres; the far side of the Earth is nearer
 CROSSINGS = 2**22  # of one footprint's walls with rows of pixels, some 200 MB at work
 COVERS = 16  # times that footprints may cover their tile; real ones hardly overlap
 
 
-def read_footprints(path, georeference=None, name=""):
+def read_footprints(path: PathLike, georeference: Georeference | None = None, name: str = "") -> list[Rings]:
     """Return the buildings of a GeoJSON or of the challenge CSV's tile ``name``, each a list of rings in pixels.
 
     A ring is an (N, 2) float array of column, row; a building's rings may be the outer and inner ones of several polygons,
@@ -28,7 +35,7 @@ def read_footprints(path, georeference=None, name=""):
 
 
 @contextmanager
-def unreadable(path):
+def unreadable(path: PathLike) -> Iterator[None]:
     """Raise ValueError with the path and the remedy for what goes wrong inside."""
     try:
         yield
@@ -39,7 +46,7 @@ def unreadable(path):
         ) from error
 
 
-def geojson_buildings(path, georeference):
+def geojson_buildings(path: Path, georeference: Georeference | None) -> list[Rings]:
     """Return the buildings of a GeoJSON FeatureCollection as lists of rings in pixels."""
     collection = json.loads(path.read_text(encoding="utf-8-sig"))
     to_pixels = pixel_transform(collection, georeference)
@@ -54,7 +61,7 @@ def geojson_buildings(path, georeference):
     return buildings
 
 
-def polygons(geometry):
+def polygons(geometry: dict[str, Any]) -> list[list[list[list[float]]]]:
     """Return the polygons of a GeoJSON geometry, each a list of rings."""
     kind = geometry["type"]
     if kind == "GeometryCollection":
@@ -64,7 +71,7 @@ def polygons(geometry):
     return [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]
 
 
-def pixel_transform(collection, georeference):
+def pixel_transform(collection: dict[str, Any], georeference: Georeference | None) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function from a GeoJSON's positions to pixels; GeoJSON is WGS 84 unless a ``crs`` member says otherwise."""
     if georeference is None:
         return np.asarray
@@ -77,7 +84,7 @@ def pixel_transform(collection, georeference):
     return lambda ring: georeference.to_pixels(np.stack(transformer.transform(*ring.T), axis=1))
 
 
-def csv_buildings(path, name):
+def csv_buildings(path: Path, name: str) -> list[Rings]:
     """Return the buildings of one ImageId in the challenge's CSV as lists of rings in pixels."""
     rows = [row for row in csv_rows(path) if row["ImageId"] == name]
     if not rows:
@@ -86,7 +93,7 @@ def csv_buildings(path, name):
     return [rings for rings in buildings if rings]  # a tile without buildings has one row with POLYGON EMPTY
 
 
-def csv_rows(path):
+def csv_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of the challenge's CSV as dicts."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, restval="")
@@ -99,7 +106,7 @@ def csv_rows(path):
             csv.field_size_limit(limit)
 
 
-def wkt_rings(text):
+def wkt_rings(text: str) -> Rings:
     """Return the rings of a well-known text's polygon or multipolygon, each an (N, 2) array; none for POLYGON EMPTY.
 
     >>> wkt_rings("POLYGON ((0 0 9, 2 0 9, 2 1 9, 0 0 9))")
@@ -122,7 +129,7 @@ def wkt_rings(text):
     return [as_ring(ring.coords) for ring in rings]
 
 
-def rasterise(buildings, shape):
+def rasterise(buildings: Sequence[Rings], shape: tuple[int, int]) -> np.ndarray:
     """Return (H, W) int32 labels 1..N for N buildings given as lists of rings in pixels.
 
     A pixel belongs to a building if its centre does. Smaller buildings are drawn last, so that none hides under a larger.
@@ -150,7 +157,7 @@ def rasterise(buildings, shape):
     return np.append(0, np.cumsum(drawn)).astype(np.int32)[labels]
 
 
-def inside(rings, shape):
+def inside(rings: Rings, shape: tuple[int, int]) -> tuple[np.ndarray, int]:
     """Return the flat indices of the pixels whose centres are inside an odd number of rings, and how many steps it took.
 
     Along a row of pixel centres, the inside lies between the first crossing with a ring and the second, the third and the
@@ -174,7 +181,7 @@ def inside(rings, shape):
     return pixels, work + len(pixels)
 
 
-def ranges(first, last):
+def ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of several ranges one after another, and before them which range each is of.
 
     >>> ranges(np.array([3, 7]), np.array([5, 8]))
@@ -185,7 +192,7 @@ def ranges(first, last):
     return which, np.arange(len(which)) + (first - np.cumsum(lengths) + lengths)[which]
 
 
-def as_ring(positions):
+def as_ring(positions: Sequence[Sequence[float]]) -> np.ndarray:
     """Return an (N, 2) float array of positions, a third coordinate dropped."""
     ring = np.array([position[:2] for position in positions], float)
     if ring.shape != (len(ring), 2) or not (np.abs(ring) <= FAR).all():

@@ -1,8 +1,14 @@
 """Georeference: where pixels are on the ground."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from tifffile import TiffPage
 
 MOST, LEAST = 1e12, 1e-24  # of a transform's numbers, and of a pixel's area in their units: no place on Earth needs more
 
@@ -19,7 +25,7 @@ class Georeference:
     transform: tuple
     crs: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.crs, str):
             raise ValueError(f'crs is {self.crs!r}; it must be text such as "EPSG:4326", or "" where it is unknown.')
         object.__setattr__(self, "transform", tuple(float(value) for value in self.transform))
@@ -31,19 +37,19 @@ class Georeference:
             )
 
     @property
-    def matrix(self):
+    def matrix(self) -> np.ndarray:
         """The transform as a 3x3 matrix that takes (column, row, 1) to (x, y, 1)."""
         return np.array([self.transform[:3], self.transform[3:], (0, 0, 1)])
 
-    def to_world(self, pixels):
+    def to_world(self, pixels: "ArrayLike") -> np.ndarray:
         """Return (N, 2) x, y of (N, 2) column, row."""
         return affine(self.matrix, pixels)
 
-    def to_pixels(self, world):
+    def to_pixels(self, world: "ArrayLike") -> np.ndarray:
         """Return (N, 2) column, row of (N, 2) x, y."""
         return affine(np.linalg.inv(self.matrix), world)
 
-    def ground(self, shape):
+    def ground(self, shape: tuple[int, int]) -> np.ndarray | None:
         """Return the (2, 2) matrix that takes a (column, row) vector to metres east and north, at the middle of (H, W).
 
         On the WGS 84 ellipsoid; None where the CRS is unknown, to the file or to PROJ.
@@ -63,13 +69,13 @@ class Georeference:
         azimuth, _, metres = Geod(ellps="WGS84").inv([x, x], [y, y], others, levels)
         return metres * np.array([np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])
 
-    def pixel_area(self, shape):
+    def pixel_area(self, shape: tuple[int, int]) -> float | None:
         """Return a pixel's area in square metres at the middle of a tile of ``shape`` (H, W); None as ``ground``."""
         ground = self.ground(shape)
         return None if ground is None else float(abs(np.linalg.det(ground)))
 
 
-def read_georeference(page):
+def read_georeference(page: "TiffPage") -> Georeference | None:
     """Return the Georeference of a tifffile page from its GeoTIFF tags (OGC 19-008), or None where it has none."""
     tags = {tag.name: np.ravel(tag.value) for tag in page.tags if tag.name.startswith("Model")}
     keys = page.geotiff_tags or {}
@@ -87,7 +93,7 @@ def read_georeference(page):
     return Georeference((a, b, c, d, e, f), f"EPSG:{code}" if code < 32767 else "")
 
 
-def geotiff_tags(georeference):
+def geotiff_tags(georeference: Georeference | None) -> list[tuple[Any, ...]]:
     """Return the GeoTIFF tags of a Georeference as tifffile's ``extratags``, [] for None: what read_georeference reads.
 
     Raises ValueError for a CRS that is neither geographic nor projected, or has no code that GeoTIFF can hold.
@@ -104,7 +110,7 @@ def geotiff_tags(georeference):
     return [*place, (34735, "H", len(directory), directory, True)]
 
 
-def crs_keys(crs):
+def crs_keys(crs: str) -> list[tuple[int, int, int, int]]:
     """Return the GeoKeys of a CRS, none for "".
 
     >>> crs_keys("EPSG:32611")
@@ -115,16 +121,16 @@ def crs_keys(crs):
 
     if not crs:
         return []
-    try:
+    with suppress(CRSError):
         known = CRS.from_user_input(crs)
         code = known.to_epsg() or 0
-    except CRSError:
-        known, code = None, 0
-    if not 1024 <= code < 32767 or not (known.is_geographic or known.is_projected):
-        raise ValueError(f'crs is {crs!r}; a GeoTIFF needs a geographic or projected one of EPSG\'s, such as "EPSG:32611".')
-    return [(1024, 0, 1, 2), (2048, 0, 1, code)] if known.is_geographic else [(1024, 0, 1, 1), (3072, 0, 1, code)]
+        if 1024 <= code < 32767 and known.is_geographic:
+            return [(1024, 0, 1, 2), (2048, 0, 1, code)]
+        if 1024 <= code < 32767 and known.is_projected:
+            return [(1024, 0, 1, 1), (3072, 0, 1, code)]
+    raise ValueError(f'crs is {crs!r}; a GeoTIFF needs a geographic or projected one of EPSG\'s, such as "EPSG:32611".')
 
 
-def affine(matrix, points):
+def affine(matrix: np.ndarray, points: "ArrayLike") -> np.ndarray:
     """Return (N, 2) points moved by a 3x3 matrix."""
     return np.asarray(points, float) @ matrix[:2, :2].T + matrix[:2, 2]

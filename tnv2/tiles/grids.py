@@ -2,11 +2,17 @@
 
 import numpy as np
 
-from .georeference import affine
+from .georeference import Georeference, affine
 from .tiffs import LARGEST
 
 
-def on_grid(mul, mul_georeference, shape, georeference, files):
+def on_grid(
+    mul: np.ndarray,
+    mul_georeference: Georeference | None,
+    shape: tuple[int, int],
+    georeference: Georeference | None,
+    files: str,
+) -> np.ndarray:
     """Return the MUL bands on an RGB grid of ``shape`` (H, W), bilinear; ``files`` names both for a message."""
     to_mul = to_mul_grid(mul.shape[:2], mul_georeference, shape, georeference, files)
     size = shape[0] * shape[1] * mul.shape[2] * mul.itemsize
@@ -18,7 +24,13 @@ def on_grid(mul, mul_georeference, shape, georeference, files):
     return resampled(mul, to_mul, shape)
 
 
-def to_mul_grid(mul_shape, mul_georeference, shape, georeference, files):
+def to_mul_grid(
+    mul_shape: tuple[int, int],
+    mul_georeference: Georeference | None,
+    shape: tuple[int, int],
+    georeference: Georeference | None,
+    files: str,
+) -> np.ndarray:
     """Return the 3x3 matrix that takes (column, row, 1) of an RGB grid of ``shape`` to the MUL's; ``files`` names both.
 
     Raises ValueError where the two are not of one place.
@@ -48,7 +60,7 @@ def to_mul_grid(mul_shape, mul_georeference, shape, georeference, files):
     return to_mul
 
 
-def resampled(mul, to_mul, shape):
+def resampled(mul: np.ndarray, to_mul: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return the (h, w, C) bands on a grid of ``shape`` (H, W), bilinear, where ``to_mul_grid`` says they are."""
     import cv2
 

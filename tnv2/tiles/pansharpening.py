@@ -5,12 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..files import PathLike
 from .footprints import rasterise, read_footprints, unreadable
 from .grids import on_grid
 from .tiles import Tile, image_id, read_image
 
 
-def read_sharpened(mul_path, pan_path, footprints_path=None):
+def read_sharpened(mul_path: PathLike, pan_path: PathLike, footprints_path: PathLike | None = None) -> Tile:
     """Return the Tile of a native MUL file and the PAN file of the same place, for tiles without pan-sharpened products.
 
     RGB is bands 5, 3 and 2. The detail is put in by smoothing filter-based intensity modulation (Liu, International Journal
@@ -35,7 +36,7 @@ def read_sharpened(mul_path, pan_path, footprints_path=None):
     return Tile(np.ascontiguousarray(mul[..., [4, 2, 1]]), mul, image_id(pan_path), georeference, truth)
 
 
-def sharpened(mul, pan, native_shape):
+def sharpened(mul: np.ndarray, pan: np.ndarray, native_shape: tuple[int, int]) -> np.ndarray:
     """Return (H, W, 8) bands, each times what (H, W) PAN has more than its own mean at the native resolution.
 
     ``sensor.pansharpened`` does the same for scenes, whose grids fit exactly; real ones are 162 to 650 px.

@@ -1,15 +1,22 @@
 """Rasters: image files too large for memory, read some rows at a time, and the GeoTIFF files that the kit writes."""
 
 from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 
-from ..files import replacing
-from .georeference import affine, geotiff_tags, read_georeference
+from ..files import PathLike, replacing
+from .georeference import Georeference, affine, geotiff_tags, read_georeference
 from .grids import resampled, to_mul_grid
 
 BLOCK = 8192  # columns that OpenCV resamples at a time; it counts in 16 bits
 MOST = 1 << 29  # bytes of one strip or tile: more cannot be read piece by piece within a laptop's memory
+
+
+class Rows(Protocol):
+    """What gives rows ``first`` to ``last``, the last one excluded, as (rows, W, bands)."""
+
+    def rows(self, first: int, last: int) -> np.ndarray: ...
 
 
 class Raster:
@@ -21,7 +28,7 @@ class Raster:
     than uint8, uint16 and float32, or is one compressed piece. Use it in a ``with`` statement, which closes it.
     """
 
-    def __init__(self, path, bands, product):
+    def __init__(self, path: PathLike, bands: int, product: str) -> None:
         import tifffile
 
         self.path = Path(path)
@@ -29,21 +36,21 @@ class Raster:
             raise FileNotFoundError(f"{path} does not exist. Pass the path of a {product} GeoTIFF.")
         try:
             self._file = tifffile.TiffFile(self.path)
-            self._page = self._file.pages[0]
+            self._page = self._file.pages.first
             self.georeference = read_georeference(self._page)
         except Exception as error:  # tifffile raises whatever the damage leads to
             raise ValueError(
                 f"{path} cannot be read as a TIFF ({type(error).__name__}: {error}). Pass a GeoTIFF, or fetch it again."
             ) from error
         page = self._page
-        self.shape, self.bands, self.dtype = (page.imagelength, page.imagewidth), page.samplesperpixel, page.dtype
+        self.shape, self.bands, self.dtype = (page.imagelength, page.imagewidth), page.samplesperpixel, np.dtype(page.dtype)
         try:
             self._check(bands, product)
         except ValueError:
             self.close()
             raise
 
-    def _check(self, bands, product):
+    def _check(self, bands: int, product: str) -> None:
         page = self._page
         if self.bands != bands or page.imagedepth != 1:
             raise ValueError(f"{self.path} has {self.bands} bands; SpaceNet's {product} has {bands}. Pass that file.")
@@ -53,26 +60,26 @@ class Raster:
                 "Convert it with gdal_translate -ot UInt16."
             )
         self._apart = page.planarconfig == 2 and bands > 1
-        self._piece = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
-        self._piece = tuple(min(piece, size) for piece, size in zip(self._piece, self.shape, strict=True))
-        size = np.prod(self._piece) * self.dtype.itemsize * (1 if self._apart else bands)
+        tall, wide = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+        self._piece = min(tall, self.shape[0]), min(wide, self.shape[1])
+        size = self._piece[0] * self._piece[1] * self.dtype.itemsize * (1 if self._apart else bands)
         if not page.is_contiguous and size > MOST:
             raise ValueError(
                 f"{self.path} is compressed in pieces of {size >> 20} MB; {MOST >> 20} MB is the most that can be read. "
                 "Rewrite it with gdal_translate -co TILED=YES -co COMPRESS=DEFLATE -co BIGTIFF=IF_SAFER."
             )
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def rows(self, first, last):
+    def rows(self, first: int, last: int) -> np.ndarray:
         """Return rows ``first`` to ``last``, the last one excluded, as (rows, W, bands).
 
         Raises ValueError for a damaged file and for values that are not finite.
@@ -89,7 +96,7 @@ class Raster:
             raise ValueError(f"{self.path} has NaN or infinite values at rows {first} to {last}. Fill no-data with 0.")
         return image
 
-    def limits(self):
+    def limits(self) -> tuple[np.ndarray, np.ndarray]:
         """Return each band's least and greatest value over the whole file, two (bands,) arrays; one pass over the file."""
         extremes, step = [], -(-256 // self._piece[0]) * self._piece[0]  # whole pieces
         for first in range(0, self.shape[0], step):
@@ -98,7 +105,7 @@ class Raster:
         lows, highs = zip(*extremes, strict=True)
         return np.min(lows, axis=0), np.max(highs, axis=0)
 
-    def _plain(self, first, last):
+    def _plain(self, first: int, last: int) -> np.ndarray:
         """Return rows of a file whose values lie one after another, without touching the others."""
         (height, width), bands = self.shape, 1 if self._apart else self.bands
         row = width * bands * self.dtype.itemsize
@@ -109,7 +116,7 @@ class Raster:
             planes.append(np.frombuffer(came, self._file.byteorder + self.dtype.char).reshape(last - first, width, bands))
         return np.concatenate(planes, axis=2).astype(self.dtype, copy=False)
 
-    def _decoded(self, first, last):
+    def _decoded(self, first: int, last: int) -> np.ndarray:
         """Return rows from the pieces, tiles or strips, that hold them."""
         (height, width), (tall, wide) = self.shape, self._piece
         down, across = -(-height // tall), -(-width // wide)
@@ -125,14 +132,14 @@ class Raster:
         for data, number in self._file.filehandle.read_segments(*stored, indices=numbers, length=len(numbers)):
             if data is None:  # a piece without data is background
                 continue
-            piece, (plane, _, y, x, _), _ = page.decode(data, number, jpegtables=page.jpegtables)
-            piece = piece[0, max(first - y, 0) : last - y, : width - x]
+            decoded, (plane, _, y, x, _), _ = page.decode(data, number, jpegtables=page.jpegtables)
+            piece = np.asarray(decoded)[0, max(first - y, 0) : last - y, : width - x]
             y = max(y - first, 0)
             image[y : y + piece.shape[0], x : x + piece.shape[1], plane : plane + piece.shape[2]] = piece
         return image
 
 
-def on_same_grid(mul, rgb):
+def on_same_grid(mul: Raster, rgb: Raster) -> Rows:
     """Return what reads the rows of a MUL Raster on the grid of an RGB one, itself where that is its own grid.
 
     Raises ValueError where the two are not of one place.
@@ -145,10 +152,10 @@ def on_same_grid(mul, rgb):
 class Resampled:
     """The rows of a native MUL Raster on an RGB grid of ``shape`` (H, W), bilinear, where ``to_mul_grid`` says it lies."""
 
-    def __init__(self, mul, shape, to_mul):
+    def __init__(self, mul: Raster, shape: tuple[int, int], to_mul: np.ndarray) -> None:
         self._mul, self.shape, self._to_mul = mul, shape, to_mul
 
-    def rows(self, first, last):
+    def rows(self, first: int, last: int) -> np.ndarray:
         """Return rows ``first`` to ``last``, the last one excluded, as (rows, W, 8)."""
         width = self.shape[1]
         corners = affine(self._to_mul, [(x, y) for x in (0, width) for y in (first, last)])
@@ -162,18 +169,18 @@ class Resampled:
         return np.concatenate(blocks, axis=1)
 
 
-def shift(columns, rows):
+def shift(columns: float, rows: float) -> np.ndarray:
     """Return the 3x3 matrix that moves (column, row, 1)."""
     return np.array([[1, 0, columns], [0, 1, rows], [0, 0, 1]], float)
 
 
-def write_geotiff(path, bands, georeference):
+def write_geotiff(path: Path, bands: np.ndarray, georeference: Georeference | None) -> None:
     """Write (H, W, C) counts or (H, W) labels as a deflated TIFF with the tags of a Georeference, none where it is None."""
     import tifffile
 
     tags = geotiff_tags(georeference)
-    options = {"photometric": "minisblack", "metadata": None, "software": "tnv2", "predictor": True, "extratags": tags}
-    if bands.ndim == 3:
-        options["planarconfig"] = "contig"
     with replacing(path) as part:
-        tifffile.imwrite(part, bands, **options, compression="deflate", compressionargs={"level": 9})
+        tifffile.imwrite(
+            part, bands, photometric="minisblack", planarconfig="contig" if bands.ndim == 3 else None, metadata=None,
+            software="tnv2", extratags=tags, predictor=True, compression="deflate", compressionargs={"level": 9},
+        )  # fmt: skip

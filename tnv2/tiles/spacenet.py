@@ -2,22 +2,24 @@
 
 import numbers
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from ..downloads import NotOnServerError, cache_folder, fetch
+from ..files import PathLike
 from .footprints import read_footprints
-from .tiles import read_image, read_tile
+from .tiles import Tile, read_image, read_tile
 
 TRAINING_TILES = "https://spacenet-dataset.s3.amazonaws.com/spacenet/SN2_buildings/train"
 AOIS = {"AOI_2_Vegas": 3831, "AOI_3_Paris": 1148, "AOI_4_Shanghai": 4582, "AOI_5_Khartoum": 1012}  # training tiles of each
-PRODUCTS = {  # the suffix, and what a file must pass before it is kept
+PRODUCTS: dict[str, tuple[str, Callable[[Path], object]]] = {  # the suffix, and what a file must pass before it is kept
     "PS-RGB": (".tif", lambda path: read_image(path, 3, "PS-RGB")),
     "PS-MS": (".tif", lambda path: read_image(path, 8, "PS-MS")),
     "geojson_buildings": (".geojson", read_footprints),
 }
 
 
-def fetch_tile(aoi, number, folder=None):
+def fetch_tile(aoi: str, number: int, folder: PathLike | None = None) -> Tile:
     """Return the Tile of one real training tile of SpaceNet 2, downloaded on first use; no account is needed.
 
     aoi : "AOI_2_Vegas", "AOI_3_Paris", "AOI_4_Shanghai" or "AOI_5_Khartoum".
@@ -39,13 +41,13 @@ def fetch_tile(aoi, number, folder=None):
     check_name(aoi, number)
     folder = cache_folder() if folder is None else Path(folder).expanduser()
     return read_tile(
-        fetch_product(aoi, number, "PS-RGB", folder),
+        fetch_product(aoi, number, "PS-RGB", folder) or "",  # which is there, or it raises
         fetch_product(aoi, number, "PS-MS", folder),
         fetch_product(aoi, number, "geojson_buildings", folder),
     )
 
 
-def check_name(aoi, number):
+def check_name(aoi: str, number: object) -> None:
     """Raise ValueError unless SpaceNet 2 may have a tile of this place and number."""
     if aoi not in tuple(AOIS):  # which asks for no hash
         raise ValueError(f"aoi is {aoi!r}; SpaceNet 2 has {', '.join(AOIS)}. Pass one of them, as it is spelt here.")
@@ -53,7 +55,7 @@ def check_name(aoi, number):
         raise ValueError(f"number is {number!r}; it must be a whole number from 1. Pass 2144 for img2144.")
 
 
-def fetch_product(aoi, number, product, folder):
+def fetch_product(aoi: str, number: int, product: str, folder: Path) -> Path | None:
     """Return the path of one product of a tile, or None, with a warning, where the server lacks one that can be absent."""
     suffix, check = PRODUCTS[product]
     name = f"{aoi}/{product}/SN2_buildings_train_{aoi}_{product}_img{number}{suffix}"

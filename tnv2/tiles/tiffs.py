@@ -1,10 +1,15 @@
 """TIFF files of strangers: what is decoded, and what is refused before it takes memory."""
 
 from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .georeference import read_georeference
+from .georeference import Georeference, read_georeference
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
 
 LARGEST = 1 << 28  # bytes of an image in memory: 8 bands of 4096 x 4096 px in 16 bits, 9400 x 9400 px of 8-bit RGB
 LONGEST = 32_766  # pixels of a side; OpenCV counts in 16 bits
@@ -19,7 +24,7 @@ class UnfitError(ValueError):
     """A TIFF is whole, perhaps, and too large or of a codec that the kit does not take."""
 
 
-def decoded(path, bands):
+def decoded(path: Path, bands: int) -> tuple[np.ndarray, Georeference | None]:
     """Return the image of a TIFF as its file has it, (H, W), (H, W, C) or (C, H, W), and its Georeference or None.
 
     An image is the first page, or all pages of the first one's shape where that has one band of ``bands``. Raises
@@ -28,11 +33,12 @@ def decoded(path, bands):
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        page = file.pages[0]
+        page = file.pages.first
         pages = [page]
         if page.samplesperpixel == 1 < bands:
             some = islice(file.pages, PAGES)  # of a chain that may lead in a circle
-            pages = [other for other in some if (other.shape, other.dtype) == (page.shape, page.dtype)]
+            alike = [other for other in some if (other.shape, other.dtype) == (page.shape, page.dtype)]
+            pages = [other for other in alike if isinstance(other, tifffile.TiffPage)]
         for other in pages:
             check_codec(other)
             check_size(other, len(pages))
@@ -40,7 +46,7 @@ def decoded(path, bands):
         return arrays[0] if len(arrays) == 1 else np.stack(arrays), read_georeference(page)
 
 
-def check_codec(page):
+def check_codec(page: "TiffPage") -> None:
     """Raise UnfitError unless the pieces of a tifffile page unpack to the size that the page declares, or less."""
     if page.compression not in CODECS:
         raise UnfitError(
@@ -49,7 +55,7 @@ def check_codec(page):
         )
 
 
-def check_size(page, pages=1):
+def check_size(page: "TiffPage", pages: int = 1) -> None:
     """Raise UnfitError where a tifffile page, one of ``pages`` of an image, takes too much memory, padding included."""
     height, width = page.imagelength, page.imagewidth
     piece = (page.tilelength, page.tilewidth) if page.is_tiled else (1, width)

@@ -4,14 +4,17 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
-from ..files import box, checked_name
+from ..files import PathLike, box, checked_name
 from .footprints import rasterise, read_footprints, unreadable
 from .georeference import Georeference
 from .grids import on_grid
 from .tiffs import UnfitError, decoded
+
+Products = list[tuple[str, Path]]  # what a file is, and where
 
 BANDS = ("coastal", "blue", "green", "yellow", "red", "red edge", "NIR1", "NIR2")  # WorldView-3 MUL, in file order
 
@@ -37,10 +40,10 @@ class TileFiles:
     mul: Path | None = None
     footprints: Path | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checked_name(self.name)
 
-    def read(self):
+    def read(self) -> "Tile":
         """Return the Tile."""
         return read_tile(self.rgb, self.mul, self.footprints)
 
@@ -66,7 +69,7 @@ class Tile:
     truth: np.ndarray | None = None
     files: TileFiles | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checked_image("rgb", self.rgb, 3)
         if self.mul is not None:
             checked_image("mul", self.mul, 8)
@@ -89,21 +92,21 @@ class Tile:
             object.__setattr__(self, "truth", truth.astype(np.int32))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """(H, W) in pixels."""
         return self.rgb.shape[:2]
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with other fields, ``tile.replace(mul=None)``."""
         return replace(self, **changes)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         buildings = "no footprints" if self.truth is None else f"{len(np.unique(self.truth[self.truth > 0]))} footprints"
         bands = "RGB" if self.mul is None else "RGB + 8 bands"
         return f"Tile({self.name!r}, {self.shape[0]} x {self.shape[1]} px, {bands} {self.rgb.dtype}, {buildings})"
 
 
-def find_tiles(folder=None):
+def find_tiles(folder: PathLike | None = None) -> list[TileFiles]:
     """Return the TileFiles under ``folder``, sorted by place and number; no file is opened.
 
     Without a folder: under the one that the environment variable TNV2_TILES names, or else the kit's samples.
@@ -117,7 +120,8 @@ def find_tiles(folder=None):
         raise FileNotFoundError(
             f"{folder} is not a folder. Pass, or set TNV2_TILES to, the folder that holds RGB-PanSharpen/ or PS-RGB/."
         )
-    found, solutions = {}, {}
+    found: dict[str, Products] = {}
+    solutions: dict[str, Path] = {}
     for path in sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names):
         if path.name.endswith("Building_Solutions.csv"):
             solutions[path.name.split("_Train")[0]] = path
@@ -132,17 +136,17 @@ def find_tiles(folder=None):
     return sorted(filter(None, tiles), key=lambda files: natural(files.name))
 
 
-def apart(files):
+def apart(files: Products) -> list[Products]:
     """Return one tile's (product, path) pairs as a list of groups: by folder where several RGB files have one name."""
     if sum(product == "rgb" for product, _ in files) < 2:
         return [files]
-    groups = {}
+    groups: dict[Path, Products] = {}
     for product, path in files:
         groups.setdefault(city_folder(path), []).append((product, path))
     return list(groups.values())
 
 
-def tile_files(name, files, solutions):
+def tile_files(name: str, files: Products, solutions: dict[str, Path]) -> TileFiles | None:
     """Return the TileFiles of (product, path) pairs, None without an RGB file; ``solutions`` are CSVs by city."""
     by_product = dict(reversed(files))  # the first of a kind counts
     if "rgb" not in by_product:
@@ -151,12 +155,12 @@ def tile_files(name, files, solutions):
     return TileFiles(name, by_product["rgb"], mul, by_product.get("footprints", solutions.get(name.rsplit("_img", 1)[0])))
 
 
-def sample_tiles():
+def sample_tiles() -> list[Tile]:
     """Return the tiles that come with the kit: synthetic scenes with exact footprints."""
     return [files.read() for files in find_tiles(box("sample_data"))]
 
 
-def read_tile(rgb_path, mul_path=None, footprints_path=None):
+def read_tile(rgb_path: PathLike, mul_path: PathLike | None = None, footprints_path: PathLike | None = None) -> Tile:
     """Return the Tile of an RGB file, its 8-band file and its footprints (GeoJSON or the challenge CSV).
 
     Native MUL is resampled onto the RGB grid, by georeference where both files have one. Footprints become ``truth``, one
@@ -179,11 +183,11 @@ def read_tile(rgb_path, mul_path=None, footprints_path=None):
                 f"{footprints_path} has {len(buildings)} footprints and none lies on {rgb_path}. Pass the file of the same "
                 "image number; positions are in degrees or in the tile's CRS, or in pixels for a tile without georeference."
             )
-    name, paths = image_id(rgb_path), (path and Path(path) for path in (rgb_path, mul_path, footprints_path))
-    return Tile(rgb, mul, name, georeference, truth, TileFiles(name, *paths))
+    name, others = image_id(rgb_path), [Path(path) if path else None for path in (mul_path, footprints_path)]
+    return Tile(rgb, mul, name, georeference, truth, TileFiles(name, rgb_path, *others))
 
 
-def read_image(path, bands, product):
+def read_image(path: Path, bands: int, product: str) -> tuple[np.ndarray, Georeference | None]:
     """Return the (H, W, bands) array of a TIFF and its Georeference, or None; channel-first files are turned."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. Pass the path of a {product} GeoTIFF.")
@@ -217,7 +221,7 @@ def read_image(path, bands, product):
     return np.ascontiguousarray(array), georeference
 
 
-def image_id(path):
+def image_id(path: PathLike) -> str:
     """Return SpaceNet's ImageId for a file.
 
     >>> image_id("SN2_buildings_train_AOI_2_Vegas_PS-RGB_img2144.tif")
@@ -228,7 +232,7 @@ def image_id(path):
     return "_".join(match.groups()) if match else stem
 
 
-def city_folder(path):
+def city_folder(path: Path) -> Path:
     """Return the folder that holds a file's product folder: the tiles of one city, or of one crop of it."""
     folder = path.parent
     while folder.name in SUBFOLDERS:
@@ -236,12 +240,12 @@ def city_folder(path):
     return folder
 
 
-def natural(name):
+def natural(name: str) -> list[int | str]:
     """Return a sort key that puts img9 before img10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
-def checked_image(what, array, bands):
+def checked_image(what: str, array: np.ndarray, bands: int) -> None:
     """Raise ValueError unless ``array`` is an (H, W, bands) image of a dtype and of values that the kit can show."""
     if not isinstance(array, np.ndarray) or array.ndim != 3 or array.shape[2] != bands or 0 in array.shape:
         came = getattr(array, "shape", type(array).__name__)

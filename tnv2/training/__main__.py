@@ -6,16 +6,18 @@ from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from ..instances import label_instances, match, score_city
-from ..network import ABN, load_model, predict, save_model
+from ..network import ABN, TernausNetV2, load_model, predict, save_model
 from ..tiles import find_tiles
 from .examples import picture_tiles
-from .loop import Settings, train
+from .loop import train
+from .settings import Settings
 
 
-def main():
+def main() -> None:
     """Train by Settings and write the weights; report F1 on tiles that are kept out of training."""
     parser = argparse.ArgumentParser(prog="python -m tnv2.training", description=main.__doc__)
     parser.add_argument("--tiles", type=Path, help="folder of labelled SpaceNet tiles to train on, beside the scenes")
@@ -34,8 +36,10 @@ def main():
     pictures = picture_tiles(arguments.pictures) if arguments.pictures else []
     norm_act = import_module("inplace_abn").InPlaceABN if arguments.inplace_abn else ABN
 
-    def report(step, model):
-        matches = [match(tile.truth, label_instances(predict(model, tile), model.thresholds)) for tile in kept_out]
+    def report(step: int, model: TernausNetV2) -> None:
+        matches = [
+            match(np.asarray(tile.truth), label_instances(predict(model, tile), model.thresholds)) for tile in kept_out
+        ]
         tqdm.write(json.dumps({"step": step, "f1": round(score_city(matches).f1, 3), "tiles": [repr(m) for m in matches]}))
 
     checkpoint = arguments.out.with_suffix(".checkpoint")

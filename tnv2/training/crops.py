@@ -1,10 +1,15 @@
 """Crops: pieces of tiles with their targets, turned, scaled and recoloured by chance, in batches for training."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
 
 from ..network import IMAGENET_MEAN, IMAGENET_STD
+from .settings import Settings
+
+Example = tuple[np.ndarray, np.ndarray]  # image and targets
 
 
 class Crops:
@@ -15,21 +20,21 @@ class Crops:
     settings : ``batch``, ``crop``, ``real``, ``without_mul``, ``variety`` and ``seed`` as ``training.Settings`` has them.
     """
 
-    def __init__(self, real, scenes, settings):
+    def __init__(self, real: Sequence[Example], scenes: Sequence[Example], settings: Settings) -> None:
         self.real, self.scenes, self.settings = real, scenes, settings
 
-    def batch(self, index):
+    def batch(self, index: int) -> tuple[torch.Tensor, ...]:
         """Return float32 (N, 11, crop, crop) inputs, (N, 2, crop, crop) targets and where they are known, 0 or 1."""
         rng = np.random.default_rng((self.settings.seed, index))
         pairs = [self.crop(rng) for _ in range(self.settings.batch)]
         return tuple(torch.from_numpy(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
 
-    def crop(self, rng):
+    def crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return one (11, crop, crop) input, its (2, crop, crop) targets in [0, 1] and where they are known, 0 or 1."""
         settings = self.settings
         from_real = self.real and (not self.scenes or rng.random() < settings.real)
         pool = self.real if from_real else self.scenes
-        image, targets = pool[rng.integers(len(pool))]
+        image, targets = pool[int(rng.integers(len(pool)))]
         with_mul = rng.random() >= settings.without_mul
         image, targets = warped(image if with_mul else image[..., :3], targets, settings.crop, rng, settings.variety)
         bands = np.zeros((settings.crop, settings.crop, 11), np.float32)
@@ -40,7 +45,9 @@ class Crops:
         return np.ascontiguousarray(np.moveaxis(bands, 2, 0)), np.stack([building, border]), known
 
 
-def warped(image, targets, size, rng, variety=1.0):
+def warped(
+    image: np.ndarray, targets: np.ndarray, size: int, rng: np.random.Generator, variety: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Return a random ``size`` x ``size`` crop of both, turned, mirrored and scaled by up to 1.45 ** variety."""
     height, width = targets.shape[:2]
     scale = 1.45 ** (variety * rng.uniform(-1, 1))
@@ -56,17 +63,17 @@ def warped(image, targets, size, rng, variety=1.0):
     left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 2, 0)
     right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
     matrix[:, 2] -= (left, top)
-    options = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REFLECT_101}
+    flags, mirror_edge = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REFLECT_101
 
-    def warp(part):
-        return cv2.warpAffine(np.ascontiguousarray(part), matrix, (size, size), **options)
+    def warp(part: np.ndarray) -> np.ndarray:
+        return cv2.warpAffine(np.ascontiguousarray(part), matrix, (size, size), flags=flags, borderMode=mirror_edge)
 
     image, targets = image[top:bottom, left:right].astype(np.float32), targets[top:bottom, left:right]
     parts = [warp(image[..., first:last]) for first, last in ((0, 3), (3, 7), (7, 11)) if first < image.shape[2]]
     return np.concatenate(parts, axis=2), warp(targets)
 
 
-def recoloured(image, rng, variety=1.0):
+def recoloured(image: np.ndarray, rng: np.random.Generator, variety: float = 1.0) -> np.ndarray:
     """Return the bands with other contrast, tint, gamma, sharpness and noise, as other days and sensors would give."""
     rgb, mul = image[..., :3], image[..., 3:]
     low, high = variety * rng.uniform(-0.08, 0.08), rng.choice((1, 2 ** (variety * rng.uniform(-1, 1))))

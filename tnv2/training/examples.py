@@ -1,10 +1,12 @@
 """Examples: labelled tiles and pictures as the arrays that crops are cut from."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..files import PathLike
 from ..network import scaled
 from ..tiles import Tile
 from .targets import border_target, known_border
@@ -13,28 +15,30 @@ from .targets import border_target, known_border
 LABELLED_ROWS = {"AOI_2_Vegas_img4215": 480}
 
 
-def example(tile, merged):
+def example(tile: Tile, merged: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return (H, W, 11) float16 bands in [0, 1] and (H, W, 3) uint8 building, border and known border, 0 or 255."""
-    targets = np.stack([tile.truth > 0, border_target(tile.truth), known_border(tile.truth, merged)], axis=2)
+    truth = np.asarray(tile.truth)
+    targets = np.stack([truth > 0, border_target(truth), known_border(truth, merged)], axis=2)
     return np.moveaxis(scaled(tile), 0, 2).astype(np.float16), targets.astype(np.uint8) * 255
 
 
-def guessed_mul(scenes):
+def guessed_mul(scenes: Iterable[Tile]) -> Callable[[Tile], np.ndarray]:
     """Return a function that guesses a tile's (H, W, 8) MUL counts from its RGB, fitted by least squares on scenes.
 
     Real pictures for training have no MUL. Without a guess, MUL bands would tell the network that it sees a scene.
     """
 
-    def features(tile):
+    def features(tile: Tile) -> np.ndarray:
         r, g, b = scaled(tile)[:3].reshape(3, -1)
         return np.stack([np.ones_like(r), r, g, b, r * r, g * g, b * b, r * g, r * b, g * b], axis=1)  # (H W, 10)
 
-    known = [(features(tile)[::97], tile.mul.reshape(-1, 8)[::97]) for tile in scenes]
-    weights = np.linalg.lstsq(*(np.concatenate(part).astype(np.float32) for part in zip(*known, strict=True)), rcond=None)[0]
+    known = [(features(tile)[::97], np.asarray(tile.mul).reshape(-1, 8)[::97]) for tile in scenes]
+    x, y = (np.concatenate(part).astype(np.float32) for part in zip(*known, strict=True))
+    weights = np.linalg.lstsq(x, y, rcond=None)[0]
     return lambda tile: np.clip(features(tile) @ weights, 0, 2047).astype(np.uint16).reshape(*tile.shape, 8)
 
 
-def picture_tiles(folder):
+def picture_tiles(folder: PathLike) -> list[Tile]:
     """Return Tiles of 8-bit pictures ``NAME.png`` with ``NAME_mask.png`` beside them, building where green is over 150.
 
     Instances are the mask's connected parts, so buildings that touch are one.
@@ -52,7 +56,7 @@ def picture_tiles(folder):
     return tiles
 
 
-def read_picture(path):
+def read_picture(path: Path) -> np.ndarray:
     """Return an (H, W, 3) uint8 picture in OpenCV's order: blue, green, red."""
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 
-def border_target(labels, reach=4):
+def border_target(labels: np.ndarray, reach: float = 4) -> np.ndarray:
     """Return (H, W) bool: where two instances touch or are at most about ``2 * reach`` px apart.
 
     As the network's authors describe it: grow the instances, let their watershed meet, and keep the line where two of
@@ -33,7 +33,7 @@ def border_target(labels, reach=4):
     return cv2.dilate(line.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))) > 0
 
 
-def known_border(labels, merged):
+def known_border(labels: np.ndarray, merged: bool) -> np.ndarray:
     """Return (H, W) bool: where ``border_target`` can be believed.
 
     ``merged`` labels have touching buildings as one, so the border between them is missing. Inside an instance that is much
@@ -47,7 +47,9 @@ def known_border(labels, merged):
     return ~large[labels]
 
 
-def segmentation_loss(logits, targets, known, jaccard=0.3):
+def segmentation_loss(
+    logits: torch.Tensor, targets: torch.Tensor, known: torch.Tensor, jaccard: float = 0.3
+) -> torch.Tensor:
     """Return BCE mixed with the soft Jaccard loss, summed over the two maps: ``(1 - jaccard) * BCE + jaccard * (1 - J)``.
 
     The loss of TernausNetV2 (Iglovikov et al., CVPR Workshops 2018). logits, targets, known : (N, 2, H, W); pixels count

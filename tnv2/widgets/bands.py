@@ -1,13 +1,15 @@
 """BandViewer: a tile's bands as colours, and what two of its pixels say in all bands."""
 
 import threading
+from collections.abc import Iterable, Sequence
 from operator import index
+from typing import Any
 
 import ipywidgets
 import numpy as np
 
 from ..pictures import COMPOSITES, PALETTE, difference_map, normalised_difference, scaled
-from ..tiles import BANDS, checked_image
+from ..tiles import BANDS, Tile, checked_image
 from .views import Chart, Picture, binned
 
 # WorldView-3's bands, from and to in nm.
@@ -41,15 +43,18 @@ class BandViewer(ipywidgets.VBox):
     ``pixels`` : a list of at most two (row, column), may be set; ``spectra`` : (N, B), their counts.
     """
 
-    def __init__(self, tile, native_mul=None):
+    def __init__(self, tile: Tile, native_mul: np.ndarray | None = None) -> None:
         if native_mul is not None:
             checked_native(native_mul, tile)
         self._tile, self._native = tile, native_mul
         self._image = tile.rgb if tile.mul is None else tile.mul  # (H, W, B)
         self.bands = ("red", "green", "blue") if tile.mul is None else BANDS
         self.wavelengths = np.array([CENTRES[name] for name in self.bands])
-        self.picture = self.native_picture = self.limits = None
-        self._pixels, self._newest = [], -1
+        self.picture: np.ndarray | None = None
+        self.native_picture: np.ndarray | None = None
+        self.limits: np.ndarray | None = None
+        self._pixels: list[tuple[int, int]] = []
+        self._newest = -1
         self._lock, self._settling = threading.RLock(), False  # the browser's messages arrive in a thread of their own
         self._make_controls()
         self._make_views()
@@ -64,24 +69,24 @@ class BandViewer(ipywidgets.VBox):
         self._plot_spectra()
 
     @property
-    def pixels(self):
+    def pixels(self) -> list[tuple[int, int]]:
         """The chosen pixels, at most two, as (row, column); the marks on the picture number them 1 and 2."""
         return list(self._pixels)
 
     @pixels.setter
-    def pixels(self, pixels):
+    def pixels(self, pixels: Iterable[tuple[int, int]]) -> None:
         pixels = checked_pixels(pixels, self._tile.shape)
         with self._lock:
             self._pixels, self._newest = pixels, len(pixels) - 1
             self._plot_spectra()
 
     @property
-    def spectra(self):
+    def spectra(self) -> np.ndarray:
         """(N, B) counts of the N chosen pixels in the tile's B bands, in file order."""
         rows, columns = np.array(self._pixels, int).reshape(-1, 2).T
         return self._image[rows, columns]
 
-    def _make_controls(self):
+    def _make_controls(self) -> None:
         full = self._tile.mul is not None
         options = [(f"{name}, {centre:.0f} nm", name) for name, centre in CENTRES.items() if name in self.bands]
         self.composite = dropdown("composite", [*NAMED, ANY] if full else ["true colour"], "named choices of three bands")
@@ -98,9 +103,9 @@ class BandViewer(ipywidgets.VBox):
         for control in (self.composite, *self._chosen, self.index, self.stretch):
             control.observe(self._changed, "value")
 
-    def _make_views(self):
+    def _make_views(self) -> None:
         where, height = self._tile.georeference, self._tile.shape[0]
-        ground = where and where.ground(self._tile.shape)
+        ground = where.ground(self._tile.shape) if where else None
         size = None if ground is None else np.linalg.norm(ground[:, 1])  # from row to row
         titles = [""]
         if self._native is not None:
@@ -112,7 +117,7 @@ class BandViewer(ipywidgets.VBox):
             view.on_msg(self._asked)
         self._histogram, self._spectrum = Chart(), Chart()
 
-    def _changed(self, change):
+    def _changed(self, change: Any) -> None:
         """Draw once, after the composite and its three bands agree."""
         with self._lock:
             if self._settling:
@@ -127,10 +132,10 @@ class BandViewer(ipywidgets.VBox):
             finally:
                 self._settling = False
 
-    def _three(self):
+    def _three(self) -> tuple[str, ...]:
         return tuple(control.value for control in self._chosen)
 
-    def _draw(self):
+    def _draw(self) -> None:
         has_index = self.index.value != NO_INDEX
         self.stretch.disabled = has_index  # an index has its own colours, from -1 to 1
         if self._tile.mul is not None:
@@ -143,20 +148,20 @@ class BandViewer(ipywidgets.VBox):
         for view, picture in zip(self._views, reversed(pictures), strict=True):
             view.show(picture, shows)
 
-    def _composites(self, images):
+    def _composites(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """Return three bands of each image as a picture, all between the limits of the first; draw its histogram."""
         three = self._three()
         images = [image[..., [self.bands.index(name) for name in three]] for image in images]
         marks = np.percentile(images[0].reshape(-1, 3), (*self.stretch.value, *TAILS), axis=0)
-        self.limits = marks[:2]
+        limits = self.limits = marks[:2]
         span, lines = (float(marks.min()), float(marks.max())), []
         for i, colour in enumerate((RED, GREEN, BLUE)):
-            dark, bright = self.limits[:, i].tolist()
+            dark, bright = limits[:, i].tolist()
             lines.append(binned(images[0][..., i], span, f"{three[i]}, {dark:.4g} to {bright:.4g}", colour, (dark, bright)))
         self._histogram.draw("histogram", self._unit(), "pixels", lines, steps=True)
-        return [scaled(image, *self.limits) for image in images]
+        return [scaled(image, *limits) for image in images]
 
-    def _differences(self, images):
+    def _differences(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """Return the index of each image as a picture; draw its histogram over the colour bar."""
         name, (first, second) = self.index.value, INDICES[self.index.value]
         maps = [normalised_difference(image[..., BANDS.index(first)], image[..., BANDS.index(second)]) for image in images]
@@ -166,7 +171,7 @@ class BandViewer(ipywidgets.VBox):
         self.limits = None
         return [difference_map(each) for each in maps]
 
-    def _plot_spectra(self):
+    def _plot_spectra(self) -> None:
         lines = [
             {"x": self.wavelengths.tolist(), "y": counts, "label": f"{i + 1}: row {row}, column {column}",
              "colour": (BLUE, RED)[i], "dashed": i == 1, "names": self.bands}
@@ -177,10 +182,10 @@ class BandViewer(ipywidgets.VBox):
         for view in self._views:
             view.pixels = [list(pixel) for pixel in self._pixels]
 
-    def _unit(self):
+    def _unit(self) -> str:
         return "value" if self._image.dtype == np.float32 else "counts"
 
-    def _asked(self, view, content, buffers):
+    def _asked(self, view: Picture, content: dict[str, Any], buffers: list[memoryview]) -> None:
         """Choose the pixel that was clicked, or move the newest one by a key's step."""
         with self._lock:
             moved = "step" in content and not content["fresh"] and self._pixels
@@ -189,19 +194,20 @@ class BandViewer(ipywidgets.VBox):
             self._newest = slot
             self._plot_spectra()
 
-    def _beside(self, step):
+    def _beside(self, step: list[int]) -> list[int]:
         start = self._pixels[self._newest] if self._pixels else np.array(self._tile.shape) // 2
         return np.clip(np.add(start, step), 0, np.array(self._tile.shape) - 1).tolist()
 
 
-def dropdown(description, options, tooltip, value=None):
+def dropdown(
+    description: str, options: Sequence[str] | Sequence[tuple[str, str]], tooltip: str, value: str | None = None
+) -> ipywidgets.Dropdown:
     """Return a Dropdown as wide as its column, at its first option unless told."""
-    value = options[0] if value is None else value
-    layout = {"width": "auto"}
-    return ipywidgets.Dropdown(options=options, value=value, description=description, tooltip=tooltip, layout=layout)
+    chosen, layout = options[0] if value is None else value, {"width": "auto"}
+    return ipywidgets.Dropdown(options=options, value=chosen, description=description, tooltip=tooltip, layout=layout)
 
 
-def checked_pixels(pixels, shape):
+def checked_pixels(pixels: Any, shape: tuple[int, int]) -> list[tuple[int, int]]:
     """Return at most two (row, column) within ``shape`` as a list of pairs of int; raise ValueError for anything else."""
     try:
         pairs = [(index(row), index(column)) for row, column in pixels]
@@ -215,7 +221,7 @@ def checked_pixels(pixels, shape):
     return pairs
 
 
-def checked_native(native_mul, tile):
+def checked_native(native_mul: np.ndarray, tile: Tile) -> None:
     """Raise ValueError unless ``native_mul`` can be the coarser original of ``tile.mul``."""
     if tile.mul is None:
         raise ValueError(

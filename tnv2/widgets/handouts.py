@@ -8,18 +8,19 @@ import html
 import json
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from ..files import replacing
+from ..files import PathLike, replacing
 from .views import joined, source
 
 SCRIPT = joined("engine.js", "dom.js", "stage.js", "tuner.js")
 ARRAYS = ("_building", "_border", "_truth", "_heat")
 
 
-def handout(state):
+def handout(state: dict[str, Any]) -> str:
     """Return the HTML of a tuner's ``state``: the traits that the view reads, arrays as bytes.
 
     Maps and footprints are deflated, pictures are JPEG: they are looked at, never computed with.
@@ -41,22 +42,24 @@ def handout(state):
     }
     page = source("handout.html")
     before = {name: page.index(f"<!-- {name} -->") for name in parts}
-    for name in sorted(parts, key=before.get, reverse=True):  # from the end, so that what is put in is not searched
+    for name in sorted(
+        parts, key=lambda name: before[name], reverse=True
+    ):  # from the end, so that what is put in is not searched
         page = page[: before[name]] + parts[name] + page[before[name] + len(f"<!-- {name} -->") :]
     return page
 
 
-def write_handout(path, state):
+def write_handout(path: PathLike, state: dict[str, Any]) -> None:
     """Write a handout, whole or not at all."""
     with replacing(Path(path)) as part:
         part.write_text(handout(state), encoding="utf-8")
 
 
-def jpeg(rgb):
+def jpeg(rgb: np.ndarray) -> bytes:
     """Return an (H, W, 3) uint8 RGB picture as JPEG bytes."""
     return cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
 
 
-def packed(data):
+def packed(data: bytes) -> str:
     """Return bytes as base64 text."""
     return base64.b64encode(data).decode()

@@ -1,11 +1,14 @@
 """Heat map: a sweep's scores as cells to click, each of which moves a tuner."""
 
 from dataclasses import replace
+from typing import Any
 
 import anywidget
+import numpy as np
 import traitlets
 
-from ..instances import PUBLISHED, best_point
+from ..instances import PUBLISHED, Sweep, Thresholds, best_point
+from .tuner import ThresholdTuner
 from .views import STYLE, joined
 
 
@@ -20,16 +23,16 @@ class SweepMap(anywidget.AnyWidget):
     _esm = joined("dom.js", "heatmap.js")
     _css = STYLE
 
-    seeds = traitlets.List().tag(sync=True)
-    borders = traitlets.List().tag(sync=True)
-    scores = traitlets.List().tag(sync=True)
-    colours = traitlets.List().tag(sync=True)
-    published = traitlets.List().tag(sync=True)
-    best = traitlets.List().tag(sync=True)
+    seeds: traitlets.List[float] = traitlets.List().tag(sync=True)
+    borders: traitlets.List[float] = traitlets.List().tag(sync=True)
+    scores: traitlets.List[list[float]] = traitlets.List().tag(sync=True)
+    colours: traitlets.List[list[str]] = traitlets.List().tag(sync=True)
+    published: traitlets.List[int] = traitlets.List().tag(sync=True)
+    best: traitlets.List[int] = traitlets.List().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
-    point = traitlets.List().tag(sync=True)
+    point: traitlets.List[int] = traitlets.List().tag(sync=True)
 
-    def __init__(self, sweep, tuner=None):
+    def __init__(self, sweep: Sweep, tuner: ThresholdTuner | None = None) -> None:
         self.sweep, self.tuner = sweep, None
         _, seed, border, _ = best_point(sweep.f1)
         super().__init__(
@@ -48,13 +51,13 @@ class SweepMap(anywidget.AnyWidget):
             tuner.best = sweep.best
 
     @property
-    def thresholds(self):
+    def thresholds(self) -> Thresholds:
         """The Thresholds of the chosen cell, at the sweep's best mask and minimum area."""
         seed, border = self.point
         return replace(self.sweep.best, seed=self.seeds[seed], border=self.borders[border])
 
     @thresholds.setter
-    def thresholds(self, thresholds):
+    def thresholds(self, thresholds: Thresholds) -> None:
         cell = cell_of(self.sweep, thresholds)
         if not cell or replace(self.sweep.best, seed=thresholds.seed, border=thresholds.border) != thresholds:
             raise ValueError(
@@ -64,7 +67,7 @@ class SweepMap(anywidget.AnyWidget):
         self.point = cell
 
     @traitlets.validate("point")
-    def _within(self, proposal):
+    def _within(self, proposal: Any) -> list[int]:
         point = proposal["value"]
         if len(point) != 2 or not all(0 <= i < len(axis) for i, axis in zip(point, (self.seeds, self.borders), strict=True)):
             size = f"{len(self.seeds)} seeds by {len(self.borders)} borders"
@@ -72,12 +75,12 @@ class SweepMap(anywidget.AnyWidget):
         return point
 
     @traitlets.observe("point")
-    def _moved(self, *_):
+    def _moved(self, *_: object) -> None:
         if self.tuner is not None:
             self.tuner.thresholds = self.thresholds
 
 
-def cell_of(sweep, thresholds):
+def cell_of(sweep: Sweep, thresholds: Thresholds) -> list[int]:
     """Return [seed index, border index] of Thresholds in a sweep's grid, or [] where they are not on it."""
     axes = sweep.axes["seed"], sweep.axes["border"]
     on_grid = thresholds.seed in axes[0] and thresholds.border in axes[1]
@@ -88,7 +91,7 @@ def cell_of(sweep, thresholds):
     )
 
 
-def colours_of(plane):
+def colours_of(plane: np.ndarray) -> list[list[str]]:
     """Return each cell's colour as CSS, dark for an F1 of 0 to bright for the highest."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex

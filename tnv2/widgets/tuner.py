@@ -6,8 +6,10 @@ import anywidget
 import numpy as np
 import traitlets
 
-from ..instances import Recipe, Thresholds, label_instances, match
+from ..files import PathLike
+from ..instances import Match, Probabilities, Recipe, Thresholds, label_instances, match
 from ..pictures import PALETTE, false_colour, probability_map, true_colour
+from ..tiles import Tile
 from .handouts import SCRIPT, write_handout
 from .views import source
 
@@ -43,9 +45,9 @@ class ThresholdTuner(anywidget.AnyWidget):
     outlines = traitlets.Bool(True).tag(sync=True)
 
     _name = traitlets.Unicode().tag(sync=True)
-    _shape = traitlets.List().tag(sync=True)
+    _shape: traitlets.List[int] = traitlets.List().tag(sync=True)
     _presets = traitlets.Dict().tag(sync=True)
-    _palette = traitlets.List().tag(sync=True)
+    _palette: traitlets.List[list[int]] = traitlets.List().tag(sync=True)
     _heat = traitlets.Bytes().tag(sync=True)
     _pictures = traitlets.Dict().tag(sync=True)
     _building = traitlets.Bytes().tag(sync=True)
@@ -53,7 +55,7 @@ class ThresholdTuner(anywidget.AnyWidget):
     _truth = traitlets.Bytes().tag(sync=True)
     _pixel_area = traitlets.Float(None, allow_none=True).tag(sync=True)
 
-    def __init__(self, tile, probabilities, thresholds=None):
+    def __init__(self, tile: Tile, probabilities: Probabilities, thresholds: Thresholds | None = None) -> None:
         if probabilities.building.shape != tile.shape:
             raise ValueError(
                 f"probabilities are {probabilities.building.shape} px and the tile {tile.shape}; both must be of one size. "
@@ -83,40 +85,40 @@ class ThresholdTuner(anywidget.AnyWidget):
         )
 
     @property
-    def thresholds(self):
+    def thresholds(self) -> Thresholds:
         """The Thresholds that the sliders stand at; set it to move them."""
         return Thresholds(*(getattr(self, name) for name in THRESHOLDS))
 
     @thresholds.setter
-    def thresholds(self, thresholds):
+    def thresholds(self, thresholds: Thresholds) -> None:
         with self.hold_sync():
             for name, value in asdict(thresholds).items():
                 setattr(self, name, value)
 
     @property
-    def best(self):
+    def best(self) -> Thresholds | None:
         """The Thresholds behind the button *best*, or None; set it after a search."""
         return Thresholds(**self._presets["best"]) if "best" in self._presets else None
 
     @best.setter
-    def best(self, thresholds):
+    def best(self, thresholds: Thresholds) -> None:
         self._presets = self._presets | {"best": asdict(thresholds)}
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         """(H, W) int32 labels of the buildings at the present thresholds, the ones on the screen."""
         return label_instances(self.probabilities, self.thresholds)
 
     @property
-    def match(self):
+    def match(self) -> Match | None:
         """The Match of ``labels`` with the tile's footprints; None for a tile without."""
         return None if self.tile.truth is None else match(self.tile.truth, self.labels)
 
     @property
-    def recipe(self):
+    def recipe(self) -> Recipe:
         """The Recipe of ``labels``: keep it with ``.save(path)``, or print it as Python code."""
         return Recipe.of(self.tile, self.probabilities, self.thresholds)
 
-    def save_handout(self, path):
+    def save_handout(self, path: PathLike) -> None:
         """Write the tuner as it stands to one HTML file that opens from disk, with the same controls and scores."""
         write_handout(path, {name: getattr(self, name) for name in STATE})

@@ -1,6 +1,8 @@
 """Views: a picture to click and a chart, drawn in the browser from what Python says. ``browser/`` holds their other side."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import anywidget
 import numpy as np
@@ -11,12 +13,12 @@ from ..files import PACKAGE
 BINS = 64
 
 
-def source(name):
+def source(name: str) -> str:
     """Return the text of a file of ``browser/``."""
     return (PACKAGE / "browser" / name).read_text(encoding="utf-8")
 
 
-def joined(*names):
+def joined(*names: str) -> str:
     """Return files of ``browser/`` as one ES module: without their imports of each other; no bundler."""
     return re.sub(r"^import .*\n|^export (?!default)", "", "\n".join(map(source, names)), flags=re.MULTILINE)
 
@@ -38,10 +40,10 @@ class Picture(anywidget.AnyWidget):
     title = traitlets.Unicode().tag(sync=True)
     name = traitlets.Unicode().tag(sync=True)
     shows = traitlets.Unicode().tag(sync=True)
-    shape = traitlets.List().tag(sync=True)
-    pixels = traitlets.List().tag(sync=True)
+    shape: traitlets.List[int] = traitlets.List().tag(sync=True)
+    pixels: traitlets.List[list[int]] = traitlets.List().tag(sync=True)
 
-    def show(self, picture, shows):
+    def show(self, picture: np.ndarray, shows: str) -> None:
         """Show an (H, W, 3) uint8 RGB picture; ``shows`` says what it is to who cannot see it."""
         import cv2
 
@@ -58,12 +60,14 @@ class Chart(anywidget.AnyWidget):
 
     drawing = traitlets.Dict().tag(sync=True)
 
-    def draw(self, title, x, y, lines, **rest):
+    def draw(self, title: str, x: str, y: str, lines: list[dict[str, Any]], **rest: Any) -> None:
         """Draw dicts with "x", "y", "label" and "colour"; title, x and y are texts."""
         self.drawing = {"title": title, "x": x, "y": y, "lines": lines, **rest}
 
 
-def binned(channel, span, label, colour, marks=()):
+def binned(
+    channel: np.ndarray, span: tuple[float, float], label: str, colour: str, marks: Sequence[float] = ()
+) -> dict[str, Any]:
     """Return a histogram's line: "x" has the edges of at most BINS bins over ``span``, "y" their pixels; marks are at x.
 
     Whole numbers get bins of a whole width, or some bins would hold more numbers than their neighbours.

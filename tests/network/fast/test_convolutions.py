@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from torch.nn import functional as F
 
-from tnv2 import convolutions
+from tnv2.network.fast import convolutions
 from tnv2.network.fast.convolutions import Strips, doubled, doubled_weights, winograd, winograd_weights
 
 sizes = st.integers(1, 12)

@@ -1,17 +1,22 @@
 """Folded: a network made ready to predict. Same maps, faster."""
 
+from collections.abc import Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from ..ternausnet import ABN, STAGES
-from .convolutions import Strips, doubled, doubled_weights, winograd, winograd_weights
+from ..ternausnet import ABN, STAGES, ResidualBlock, TernausNetV2
+from .convolutions import Step, Strips, doubled, doubled_weights, winograd, winograd_weights
 
-READY = WeakKeyDictionary()  # network: (what its tensors were, Folded)
+READY: WeakKeyDictionary[TernausNetV2, tuple[Any, "Folded"]] = (
+    WeakKeyDictionary()
+)  # network: (what its tensors were, Folded)
 
 
-def folded(model, dtype):
+def folded(model: TernausNetV2, dtype: torch.dtype) -> Step:
     """Return a callable that gives a TernausNetV2's logits in a dtype; made once, and again after its weights
     changed, other than through ``.data``.
 
@@ -27,13 +32,13 @@ def folded(model, dtype):
     return READY[model][1]
 
 
-def as_it_is(model, x, dtype):
+def as_it_is(model: TernausNetV2, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Return a network's logits for ``x``, float32, with its convolutions computed in a dtype."""
     with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
         return model(x.contiguous(memory_format=torch.channels_last)).float()
 
 
-def fingerprint(model, dtype):
+def fingerprint(model: TernausNetV2, dtype: torch.dtype) -> tuple[torch.dtype, list[tuple[int, int]]] | None:
     """Return what changes whenever a network's tensors are replaced or written to; None where torch does not say."""
     tensors = [*model.parameters(), *model.buffers()]
     if any(tensor.is_inference() for tensor in tensors):
@@ -47,9 +52,9 @@ class Folded:
     On a CPU, 3x3 convolutions of many channels run as matrix products with fewer multiplications (``convolutions``).
     """
 
-    def __init__(self, model, dtype):
+    def __init__(self, model: TernausNetV2, dtype: torch.dtype) -> None:
         self.dtype = dtype
-        self.first = Convolution(model.conv1.conv1, dtype)
+        self.first = Convolution(model.conv1.get_submodule("conv1"), dtype)
         self.stages = [[Block(block, dtype) for block in getattr(model, stage)] for stage in STAGES]
         decoders = (getattr(model, name).block for name in ("center", "dec5", "dec4", "dec3", "dec2"))
         self.decoders = [
@@ -58,7 +63,7 @@ class Folded:
         ]
         self.last, self.final = Convolution(model.dec1.conv, dtype, slope=0.0), Convolution(model.final, dtype)
 
-    def __call__(self, x):
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits (N, num_classes, H, W) float32 of (N, num_input_channels, H, W), multiples of 32 px a side."""
         with Strips() as strips:
             x = self.first(strips, x.to(self.dtype, memory_format=torch.channels_last))
@@ -77,13 +82,14 @@ class Folded:
 class Block:
     """A residual block: norm, 3x3 convolution with the second norm folded in, 3x3 convolution, plus its input."""
 
-    def __init__(self, block, dtype):
+    def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
         self.norm = block.bn1  # in float32: it costs little
-        self.first = Convolution(block.convs.conv1, dtype, slope=0.01, norm=block.convs.bn2)
-        self.second = Convolution(block.convs.conv2, dtype)
+        part = block.convs.get_submodule
+        self.first = Convolution(part("conv1"), dtype, slope=0.01, norm=part("bn2"))
+        self.second = Convolution(part("conv2"), dtype)
         self.projection = block.proj_conv and Convolution(block.proj_conv, dtype)
 
-    def __call__(self, strips, x):
+    def __call__(self, strips: Strips, x: torch.Tensor) -> torch.Tensor:
         """Return what becomes of ``x``, which may be overwritten."""
         if self.projection is None:
             return self.second(strips, self.first(strips, x, before=self.norm), shortcut=x)
@@ -97,13 +103,18 @@ class Convolution:
     It may have a norm folded in, whose place is between the two, or an upsampling before it.
     """
 
-    def __init__(self, layer, dtype, slope=1.0, norm=None, doubles=False):
+    def __init__(
+        self, layer: nn.Module, dtype: torch.dtype, slope: float = 1.0, norm: nn.Module | None = None, doubles: bool = False
+    ) -> None:
+        assert isinstance(layer, nn.Conv2d)
         weight = layer.weight.detach().float()
         bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().float()
-        if norm is not None:
+        if isinstance(norm, ABN):
             scale, shift = affine(norm)
             weight, bias = weight * scale.view(-1, 1, 1, 1), bias * scale + shift
-        self.slope, self.doubles, self.multiply, self.padding = slope, doubles, None, layer.padding
+        self.slope, self.doubles, self.padding = slope, doubles, layer.padding
+        self.multiply: Step | None = None
+        self.weight: Any  # one tensor, or as many as ``multiply`` takes
         if doubles and is_worth_it(weight, dtype, 64):
             self.multiply, self.bias = doubled, bias
             self.weight = [matrix.to(dtype) for matrix in doubled_weights(weight)]
@@ -112,28 +123,30 @@ class Convolution:
         else:
             self.weight, self.bias = weight.to(dtype, memory_format=torch.channels_last), bias.to(dtype)
 
-    def __call__(self, strips, *parts, **steps):
+    def __call__(self, strips: Strips, *parts: torch.Tensor, **steps: Any) -> torch.Tensor:
         """Return what becomes of the images (N, C1, H, W), (N, C2, H, W), ... as one; ``steps`` as ``winograd`` has them."""
         if self.multiply:
             return self.multiply(strips, parts, self.weight, self.bias, self.slope, **steps)
         return self.plain(parts, **steps)
 
-    def plain(self, parts, before=None, shortcut=None):
+    def plain(
+        self, parts: Sequence[torch.Tensor], before: Step | None = None, shortcut: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The same by ``conv2d``."""
-        x = torch.cat(parts, 1) if parts[1:] else parts[0]
+        x = torch.cat(list(parts), 1) if parts[1:] else parts[0]
         x = F.interpolate(x, scale_factor=2) if self.doubles else x
         x = F.conv2d(before(x) if before else x, self.weight, self.bias, padding=self.padding)
         x = x if self.slope == 1 else F.leaky_relu_(x, self.slope)
         return x if shortcut is None else shortcut.add_(x)
 
 
-def affine(norm):
+def affine(norm: ABN) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the scale and shift, (C,) float32, of what an ABN does in eval mode before its leaky ReLU."""
     scale = (norm.weight.float().abs() + norm.eps) / (norm.running_var.float() + norm.eps).sqrt()
     return scale, norm.bias.float() - norm.running_mean.float() * scale
 
 
-def is_worth_it(weight, dtype, channels):
+def is_worth_it(weight: torch.Tensor, dtype: torch.dtype, channels: int) -> bool:
     """Whether multiplications are what a (K, C, k, k) convolution costs, rather than moving its values about.
 
     Measured so for 3x3 ones of many channels on CPUs, except in bfloat16 where matrix units (AMX) multiply faster than

@@ -4,32 +4,36 @@ Images and products are C-contiguous arrays with channels last. Those of bfloat1
 are computed in float32 and rounded once.
 """
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, register_jitable
+from typing import Any
 
+from llvmlite import ir
+from numba import extending, types
+from numba.extending import register_jitable
+from numpy import ndarray
+
+intrinsic: Any = extending.intrinsic  # whose own type has the context that numba passes
 BITS, FLOAT = ir.IntType(32), ir.FloatType()
 
 
 @intrinsic
-def wide(context, value):
+def wide(context: Any, value: Any) -> Any:
     """The number that is stored as ``value``: a float as it is, the 16 bits of a bfloat16 as a float32."""
     if isinstance(value, types.Float):
         return value(value), lambda context, builder, signature, given: given[0]
 
-    def build(context, builder, signature, given):
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         return builder.bitcast(builder.shl(builder.zext(given[0], BITS), BITS(16)), FLOAT)
 
     return types.float32(value), build
 
 
 @intrinsic
-def stored(context, value, sample):
+def stored(context: Any, value: Any, sample: Any) -> Any:
     """A number as arrays of ``sample``'s type store it; a bfloat16 is rounded to the nearest, ties to even."""
     if isinstance(sample, types.Float):
         return sample(value, sample), lambda context, builder, _, given: context.cast(builder, given[0], value, sample)
 
-    def build(context, builder, signature, given):
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         bits = builder.bitcast(context.cast(builder, given[0], value, types.float32), BITS)
         is_odd = builder.and_(builder.lshr(bits, BITS(16)), BITS(1))
         rounded = builder.add(bits, builder.add(is_odd, BITS(0x7FFF)))
@@ -39,14 +43,23 @@ def stored(context, value, sample):
 
 
 @register_jitable
-def pixel(image, row, column, zeros):
+def pixel(image: ndarray, row: int, column: int, zeros: ndarray) -> ndarray:
     """The (C,) values of a pixel of (H, W, C), or zeros outside."""
     inside = 0 <= row < image.shape[0] and 0 <= column < image.shape[1]
     return image[row, column] if inside else zeros
 
 
 @register_jitable
-def differences(a, b, c, d, out0, out1, out2, out3):
+def differences(
+    a: ndarray,
+    b: ndarray,
+    c: ndarray,
+    d: ndarray,
+    out0: ndarray,
+    out1: ndarray,
+    out2: ndarray,
+    out3: ndarray,
+) -> None:
     """F(2, 3)'s input transform of four neighbours."""
     for k in range(len(a)):
         p, q, r, s = wide(a[k]), wide(b[k]), wide(c[k]), wide(d[k])
@@ -57,7 +70,7 @@ def differences(a, b, c, d, out0, out1, out2, out3):
 
 
 @register_jitable
-def sums(a, b, c, d, out0, out1):
+def sums(a: ndarray, b: ndarray, c: ndarray, d: ndarray, out0: ndarray, out1: ndarray) -> None:
     """F(2, 3)'s output transform of four products."""
     for k in range(len(a)):
         p, q, r, s = wide(a[k]), wide(b[k]), wide(c[k]), wide(d[k])
@@ -66,7 +79,16 @@ def sums(a, b, c, d, out0, out1):
 
 
 @register_jitable
-def active_sums(a, b, c, d, bias, slope, out0, out1):
+def active_sums(
+    a: ndarray,
+    b: ndarray,
+    c: ndarray,
+    d: ndarray,
+    bias: ndarray,
+    slope: float,
+    out0: ndarray,
+    out1: ndarray,
+) -> None:
     """The same plus a bias, through a leaky ReLU."""
     for k in range(len(a)):
         p, q, r, s = a[k], b[k], c[k], d[k]
@@ -75,7 +97,7 @@ def active_sums(a, b, c, d, bias, slope, out0, out1):
         out1[k] = stored(max(second, slope * second), out1[k])
 
 
-def spread(image, top, zeros, wall, out):
+def spread(image: ndarray, top: int, zeros: ndarray, wall: ndarray, out: ndarray) -> None:
     """Write what ``winograd`` multiplies for the rows from ``top`` on of ``image`` (H, W, C) to ``out`` (4, 4, n, W / 2, C).
 
     Axes: difference along a column and along a row, then which two rows and two columns. wall : (4, 4, C), overwritten.
@@ -93,7 +115,7 @@ def spread(image, top, zeros, wall, out):
                 differences(wall[i, 0], wall[i, 1], wall[i, 2], wall[i, 3], first, second, third, fourth)
 
 
-def gather(products, bias, slope, wall, out):
+def gather(products: ndarray, bias: ndarray, slope: float, wall: ndarray, out: ndarray) -> None:
     """Write the pixels that ``products`` (4, 4, n, W / 2, K) make, through a leaky ReLU, to ``out`` (n, 2, W / 2, 2, K).
 
     bias : (K,). slope : of negative values. wall : (4, 2, K), overwritten.
@@ -109,7 +131,7 @@ def gather(products, bias, slope, wall, out):
                 active_sums(wall[0, j], wall[1, j], wall[2, j], wall[3, j], bias, slope, upper, lower)
 
 
-def steps(image, top, channel, zeros, out):
+def steps(image: ndarray, top: int, channel: int, zeros: ndarray, out: ndarray) -> None:
     """Write what ``doubled`` multiplies for the rows from ``top`` on of ``image`` (H, W, C) to ``out`` (4, n + 1, W + 1, D).
 
     A pixel, its difference from the one on its left, from the one above, and the difference of differences; the last row and
@@ -131,7 +153,15 @@ def steps(image, top, channel, zeros, out):
                 both[k] = stored((s - r) - (q - p), d[k])
 
 
-def stairs(value, across, down, both, bias, slope, out):
+def stairs(
+    value: ndarray,
+    across: ndarray,
+    down: ndarray,
+    both: ndarray,
+    bias: ndarray,
+    slope: float,
+    out: ndarray,
+) -> None:
     """Write the pixels that products make, through a leaky ReLU, to ``out`` (n, 2, W, 2, K).
 
     value, across, down, both : products of ``steps``, (n + 1, W + 1, K or 2 K or 2 K or 4 K). bias : (K,). slope : of

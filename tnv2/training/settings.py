@@ -1,0 +1,43 @@
+"""Settings: how a network is trained, checked."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained; the defaults are the first go of ``make train``.
+
+    width, num_filters : size of the network. steps : optimiser steps of ``batch`` crops of ``crop`` px.
+    rate : AdamW's learning rate at its peak, after the first twentieth of the steps; it falls by a cosine to near 0.
+    jaccard : share of the soft Jaccard loss beside BCE.
+    average : decay of the exponential moving average of the weights, which is what is kept.
+    scenes : how many synthetic scenes to draw. real : share of crops from real tiles, where there are any.
+    without_mul : how often a crop's MUL bands are set to 0, so that RGB alone works too.
+    variety : how far crops are scaled, turned and recoloured, 1 for strong and 0 for flips and quarter turns alone.
+    kept : share of the starting weights in the average of them and the trained ones that is returned: stochastic weight
+        averaging (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018).
+    """
+
+    width: int = 8
+    num_filters: int = 4
+    steps: int = 9000
+    batch: int = 8
+    crop: int = 256
+    rate: float = 2e-3
+    jaccard: float = 0.3
+    average: float = 0.998
+    scenes: int = 240
+    real: float = 0.6
+    without_mul: float = 0.5
+    variety: float = 0.4
+    kept: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.num_filters, self.steps, self.batch, self.crop) < 1 or self.crop % 32 or self.scenes < 0:
+            raise ValueError(f"{self}: sizes and steps are 1 or more, crop is a multiple of 32, scenes 0 or more.")
+        shares = "jaccard", "average", "real", "without_mul", "variety", "kept"
+        if not all(0 <= getattr(self, share) <= 1 for share in shares):
+            raise ValueError(f"{self}: {', '.join(shares)} are shares from 0 to 1.")
+        if self.rate <= 0:
+            raise ValueError(f"{self}: the rate is above 0.")
