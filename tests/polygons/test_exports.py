@@ -7,8 +7,10 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 import shapely
 import tifffile
+from geotags import place_in
 from test_vectors import LABELS, VEGAS
 
 from tnv2 import Georeference, Probabilities, Tile, TileFiles, rasterise, read_footprints, read_tile
@@ -22,7 +24,6 @@ from tnv2.polygons.exports import (
     write_label_geotiff,
 )
 from tnv2.polygons.vectors import to_geodataframe
-from tnv2.tiles.georeference import read_georeference
 
 UTM = Georeference((0.3, 0, 665000, 0, -0.3, 4007000), "EPSG:32611")
 TURNED = Georeference((0.3, 0.02, 665000, 0.01, -0.3, 4007000), "EPSG:32611")
@@ -162,14 +163,13 @@ def test_label_geotiffs_keep_labels_and_place(tmp_path, where, largest, dtype):
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         assert file.pages[0].dtype == dtype
         np.testing.assert_array_equal(file.asarray(), labels)
-        assert read_georeference(file.pages[0]) == where
+    assert place_in(tmp_path / "a.tif") == where
 
 
 def test_labels_without_a_place_give_a_plain_tiff(tmp_path):
     with pytest.warns(UserWarning, match="has no georeference"):
         write_label_geotiff(LABELS, tile(None), tmp_path / "a.tif")
-    with tifffile.TiffFile(tmp_path / "a.tif") as file:
-        assert read_georeference(file.pages[0]) is None
+    assert place_in(tmp_path / "a.tif") is None
 
 
 @pytest.mark.parametrize("where", [VEGAS, UTM, TURNED, None])
@@ -181,10 +181,19 @@ def test_bands_are_read_back_as_a_tile(tmp_path, where):
     assert found.georeference == where
 
 
-@pytest.mark.parametrize("crs", ["EPSG:4978", "+proj=aeqd +lat_0=3 +lon_0=4", "EPSG:99999", "ESRI:102008"])
-def test_a_crs_that_geotiff_cannot_name_is_refused(tmp_path, crs):
-    with pytest.raises(ValueError, match=r"a GeoTIFF needs a geographic or projected one of EPSG's"):
-        write_label_geotiff(LABELS, tile(Georeference(UTM.transform, crs)), tmp_path / "a.tif")
+@pytest.mark.parametrize("crs", ["EPSG:2056", "+proj=aeqd +lat_0=3 +lon_0=4 +units=m", "ESRI:102008", "ESRI:54009"])
+def test_a_crs_without_an_epsg_code_comes_back(tmp_path, crs):
+    write_label_geotiff(LABELS, tile(Georeference(UTM.transform, crs)), tmp_path / "a.tif")
+    with rasterio.open(tmp_path / "a.tif") as file:
+        assert file.crs == rasterio.crs.CRS.from_user_input(crs)
+        assert tuple(file.transform)[:6] == UTM.transform
+    write_geotiff(tmp_path / "b.tif", np.zeros((4, 5, 3), np.uint8), Georeference(UTM.transform, crs))
+    assert rasterio.crs.CRS.from_user_input(read_tile(tmp_path / "b.tif").georeference.crs) == file.crs
+
+
+def test_a_crs_that_gdal_does_not_know_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"crs is 'EPSG:99999', which GDAL does not know\. Pass a code"):
+        write_label_geotiff(LABELS, tile(Georeference(UTM.transform, "EPSG:99999")), tmp_path / "a.tif")
     assert not list(tmp_path.iterdir())
 
 
@@ -238,7 +247,7 @@ def half_done(*arguments, **options):
         ("a.geojson", "pathlib.Path.write_text"),
         ("a.gpkg", "geopandas.GeoDataFrame.to_file"),
         ("a.parquet", "geopandas.GeoDataFrame.to_parquet"),
-        ("a.tif", "tifffile.imwrite"),
+        ("a.tif", "rasterio.open"),
         ("a.json", "pathlib.Path.write_text"),
         ("a.csv", "pathlib.Path.open"),
         *((name, "os.replace") for name in WRITERS),

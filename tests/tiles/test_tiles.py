@@ -285,8 +285,8 @@ def test_mul_in_another_coordinate_system_is_refused(rgb_path, tmp_path):
     [
         (lambda p: p / "gone.tif", "gone.tif does not exist"),
         (lambda p: written(p / "x.tif", RGB[..., :2], planarconfig="contig"), "x.tif has 2 bands; .* has 3"),
-        (lambda p: written(p / "x.tif", RGB[..., 0]), r"x.tif has shape \(65, 60\)"),
-        (lambda p: written(p / "x.tif", RGB.astype(np.int32), planarconfig="contig"), "x.tif: .* is int32"),
+        (lambda p: written(p / "x.tif", RGB[..., 0]), "x.tif has 1 band; .* has 3"),
+        (lambda p: written(p / "x.tif", RGB.astype(np.int32), planarconfig="contig"), "x.tif is int32"),
         (lambda p: written(p / "x.tif", np.full((40, 40, 3), np.nan, np.float32), planarconfig="contig"), "4800 NaN"),
     ],
 )
@@ -300,7 +300,7 @@ def test_files_that_are_no_tiff_or_cut_short_are_refused(rgb_path, tmp_path):
     for content in (b"", b"GIF89a", b"<html>Sign in</html>", whole[:40], whole[: len(whole) // 2], whole[:-200]):
         path = tmp_path / "cut.tif"
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"cut\.tif cannot be read as a TIFF"):
+        with pytest.raises(ValueError, match=r"cut\.tif cannot be read as an image"):
             read_tile(path)
 
 
@@ -309,6 +309,10 @@ def retagged(path, **tags):
         for name, value in tags.items():
             file.pages[0].tags[name].overwrite(value)
     return path
+
+
+def plain(path):
+    return written(path, RGB, planarconfig="contig")
 
 
 def zeros(path, shape, side=256):
@@ -321,22 +325,17 @@ def zeros(path, shape, side=256):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p: retagged(p, ImageWidth=2**16, ImageLength=2**15), "declares 32768 x 65536 px, 12288 MB in memory"),
-        (lambda p: retagged(p, ImageWidth=60_000), "declares 65 x 60000 px, 22 MB .* at most 32766 px a side"),
-        (lambda p: zeros(p, (10_000, 10_000, 3)), "declares 10000 x 10000 px, 300 MB in memory"),
-        (lambda p: zeros(p, (40, 40, 3), 16384), "declares 40 x 40 px, 768 MB in memory"),
-        (lambda p: written(p, RGB[..., :3] // 8, planarconfig="contig", compression="jpeg2000"), "compressed with JPEG2000"),
-        (
-            lambda p: written(p, (RGB // 8).astype(np.uint8), planarconfig="contig", compression="jpeg"),
-            "compressed with JPEG;",
-        ),
+        (lambda p: retagged(plain(p), ImageWidth=2**16, ImageLength=2**15), "declares 32768 x 65536 px, 12288 MB in memory"),
+        (lambda p: retagged(plain(p), ImageWidth=60_000), "declares 65 x 60000 px, 22 MB .* at most 32766 px a side"),
+        (lambda p: zeros(p, (10_000, 10_000, 3)), "declares 10000 x 10000 px, 286 MB in memory"),
+        (lambda p: zeros(p, (40, 40, 3), 16384), "is made of pieces of 768 MB"),
     ],
-    ids=["huge header", "long side", "bomb", "bomb of one piece", "JPEG 2000", "JPEG"],
+    ids=["huge header", "long side", "bomb", "bomb of one piece"],
 )
 def test_what_would_take_gigabytes_is_refused_before_it_is_read(rgb_path, make, message):
     path = make(rgb_path)
     start = time.perf_counter()
-    with pytest.raises(ValueError, match=rf"img7\.tif (is |){message}.*(Cut|Rewrite) it") as caught:
+    with pytest.raises(ValueError, match=rf"img7\.tif {message}.*(Cut|Rewrite) it") as caught:
         read_tile(path)
     assert time.perf_counter() - start < 1
     assert "damaged" not in str(caught.value)
@@ -363,7 +362,7 @@ def test_pages_that_lead_in_a_circle_come_to_an_end(tmp_path):
     struct.pack_into("<I", content, last + 2 + 12 * count, last)  # after the last page comes the last page
     path.write_bytes(content)
     start = time.perf_counter()
-    with pytest.raises(ValueError, match=r"a\.tif has shape"):
+    with pytest.raises(ValueError, match=r"a\.tif has 1 band;"):
         read_tile(path)
     assert time.perf_counter() - start < 2
 

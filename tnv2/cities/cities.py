@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 from ..files import PathLike, replacing
 from ..instances import PACKAGES, Probabilities, Thresholds, city_table
 from ..network import FILES, checked_precision, sha256, weights_file
-from ..tiles import TileFiles, check_name, find_tiles, read_georeference
+from ..tiles import Raster, TileFiles, check_name, find_tiles
 from .buildings import write_buildings
 from .seams import corners_of
 from .sheets import (
@@ -201,14 +201,12 @@ def absolute(files: TileFiles) -> TileFiles:
 
 def crs_of(tiles: Iterable[TileFiles | str]) -> str:
     """Return the CRS of the first tile that has one; raises ValueError where none has."""
-    import tifffile
-
     for tile in tiles:
         if isinstance(tile, str):
             return "EPSG:4326"  # as all of SpaceNet 2's
-        with suppress(Exception), tifffile.TiffFile(tile.rgb) as file:  # the run says what is wrong with a tile
-            if (where := read_georeference(file.pages.first)) and where.crs:
-                return where.crs
+        with suppress(OSError, ValueError), Raster(tile.rgb, 3, "RGB") as raster:  # the run says what is wrong with a tile
+            if raster.georeference and raster.georeference.crs:
+                return raster.georeference.crs
     raise ValueError("no tile can be read and has a georeference with a CRS; a map needs places. Pass GeoTIFF tiles.")
 
 

@@ -67,7 +67,7 @@ def write_label_geotiff(labels: np.ndarray, tile: Tile, path: PathLike) -> None:
     """Write (H, W) labels as a GeoTIFF of the smallest unsigned type that holds them, in the place of ``tile``.
 
     A tile without a georeference gives a plain TIFF, and a UserWarning says so. Raises ValueError for labels that are not
-    whole or not of the tile's shape, for a CRS without an EPSG code, and for a path that does not end in .tif or .tiff.
+    whole or not of the tile's shape, for a CRS that GDAL does not know, and for a path that does not end in .tif or .tiff.
     """
     path, labels = checked_path(path, ".tif", ".tiff"), checked_labels(labels, tile.shape)
     if tile.georeference is None or not tile.georeference.crs:

@@ -2,11 +2,14 @@ from .footprints import (
     Rings as Rings, csv_rows as csv_rows, rasterise as rasterise, read_footprints as read_footprints,
     unreadable as unreadable, wkt_rings as wkt_rings,
 )  # fmt: skip
-from .georeference import Georeference as Georeference, geotiff_tags as geotiff_tags, read_georeference as read_georeference
+from .georeference import Georeference as Georeference
 from .pansharpening import read_sharpened as read_sharpened
-from .rasters import Raster as Raster, Rows as Rows, on_same_grid as on_same_grid, write_geotiff as write_geotiff
+from .rasters import (
+    Raster as Raster, Rows as Rows, on_same_grid as on_same_grid, read_image as read_image, write_geotiff as write_geotiff,
+    write_rows as write_rows,
+)  # fmt: skip
 from .spacenet import check_name as check_name, fetch_tile as fetch_tile
 from .tiles import (
     BANDS as BANDS, Tile as Tile, TileFiles as TileFiles, checked_image as checked_image, find_tiles as find_tiles,
-    read_image as read_image, read_tile as read_tile, sample_tiles as sample_tiles,
+    read_tile as read_tile, sample_tiles as sample_tiles,
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Georeference: where pixels are on the ground."""
 
-from contextlib import suppress
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from tifffile import TiffPage
+    from rasterio import DatasetReader
+    from rasterio.crs import CRS
 
 MOST, LEAST = 1e12, 1e-24  # of a transform's numbers, and of a pixel's area in their units: no place on Earth needs more
 
@@ -30,7 +31,7 @@ class Georeference:
             raise ValueError(f'crs is {self.crs!r}; it must be text such as "EPSG:4326", or "" where it is unknown.')
         object.__setattr__(self, "transform", tuple(float(value) for value in self.transform))
         sane = len(self.transform) == 6 and (np.abs(self.transform) <= MOST).all()
-        if not sane or abs(np.linalg.det(self.matrix[:2, :2])) < LEAST:
+        if not sane or abs(self.transform[0] * self.transform[4] - self.transform[1] * self.transform[3]) < LEAST:
             raise ValueError(
                 f"transform is {self.transform}; it must be six finite numbers (a, b, c, d, e, f) up to {MOST:.0e} that do "
                 "not squash the tile to a line. For a north-up tile: (pixel width, 0, left, 0, -pixel height, top)."
@@ -75,60 +76,63 @@ class Georeference:
         return None if ground is None else float(abs(np.linalg.det(ground)))
 
 
-def read_georeference(page: "TiffPage") -> Georeference | None:
-    """Return the Georeference of a tifffile page from its GeoTIFF tags (OGC 19-008), or None where it has none."""
-    tags = {tag.name: np.ravel(tag.value) for tag in page.tags if tag.name.startswith("Model")}
-    keys = page.geotiff_tags or {}
-    if "ModelTransformationTag" in tags:
-        a, b, _, c, d, e, _, f = tags["ModelTransformationTag"][:8]
-    elif "ModelPixelScaleTag" in tags and "ModelTiepointTag" in tags:
-        column, row, _, x, y, _ = tags["ModelTiepointTag"][:6]
-        width, height = tags["ModelPixelScaleTag"][:2]
-        a, b, c, d, e, f = width, 0, x - column * width, 0, -height, y + row * height
-    else:
+def place_of(dataset: "DatasetReader") -> Georeference | None:
+    """Return the Georeference of a file that rasterio has open, None where it has none.
+
+    Its ``crs`` is the authority's code, or else the whole definition as well-known text.
+    """
+    from rasterio.transform import from_gcps
+
+    points, crs = dataset.gcps
+    if not dataset.transform.is_identity:
+        return Georeference(tuple(dataset.transform)[:6], crs_text(dataset.crs))
+    if not points:
         return None
-    if int(keys.get("GTRasterTypeGeoKey", 1)) == 2:  # PixelIsPoint: the tie point is a pixel's centre
-        c, f = c - (a + b) / 2, f - (d + e) / 2
-    code = int(keys.get("ProjectedCSTypeGeoKey", keys.get("GeographicTypeGeoKey", 32767)))
-    return Georeference((a, b, c, d, e, f), f"EPSG:{code}" if code < 32767 else "")
+    found = Georeference(tuple(from_gcps(points))[:6], crs_text(crs))
+    away = found.to_pixels([(point.x, point.y) for point in points]) - [(point.col, point.row) for point in points]
+    warnings.warn(
+        f"{dataset.name} has no transform but {len(points)} ground control points; the one that fits them best leaves them "
+        f"{np.hypot(*away.T).max():.2g} pixels away at most.",
+        stacklevel=2,
+    )
+    return found
 
 
-def geotiff_tags(georeference: Georeference | None) -> list[tuple[Any, ...]]:
-    """Return the GeoTIFF tags of a Georeference as tifffile's ``extratags``, [] for None: what read_georeference reads.
-
-    Raises ValueError for a CRS that is neither geographic nor projected, or has no code that GeoTIFF can hold.
-    """
-    if georeference is None:
-        return []
-    a, b, c, d, e, f = georeference.transform
-    if b == d == 0 and a > 0 > e:
-        place = [(33550, "d", 3, (a, -e, 0.0), True), (33922, "d", 6, (0.0, 0.0, 0.0, c, f, 0.0), True)]
-    else:
-        place = [(34264, "d", 16, (a, b, 0.0, c, d, e, 0.0, f, *[0.0] * 7, 1.0), True)]
-    keys = [(1025, 0, 1, 1), *crs_keys(georeference.crs)]  # a pixel is an area
-    directory = (1, 1, 0, len(keys), *(number for key in sorted(keys) for number in key))
-    return [*place, (34735, "H", len(directory), directory, True)]
-
-
-def crs_keys(crs: str) -> list[tuple[int, int, int, int]]:
-    """Return the GeoKeys of a CRS, none for "".
-
-    >>> crs_keys("EPSG:32611")
-    [(1024, 0, 1, 1), (3072, 0, 1, 32611)]
-    """
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
+def crs_text(crs: "CRS | None") -> str:
+    """Return what a Georeference says of a rasterio CRS, "" for none and, with a warning, for one that PROJ cannot place."""
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
 
     if not crs:
-        return []
-    with suppress(CRSError):
-        known = CRS.from_user_input(crs)
-        code = known.to_epsg() or 0
-        if 1024 <= code < 32767 and known.is_geographic:
-            return [(1024, 0, 1, 2), (2048, 0, 1, code)]
-        if 1024 <= code < 32767 and known.is_projected:
-            return [(1024, 0, 1, 1), (3072, 0, 1, code)]
-    raise ValueError(f'crs is {crs!r}; a GeoTIFF needs a geographic or projected one of EPSG\'s, such as "EPSG:32611".')
+        return ""
+    code = crs.to_authority(confidence_threshold=100)
+    text = ":".join(code) if code else crs.to_wkt()
+    try:
+        Transformer.from_crs(text, "EPSG:4326")
+    except ProjError:
+        warnings.warn(
+            f"the coordinate system {text[:80]!r} has no known place on the Earth: positions stay in its units.",
+            stacklevel=2,
+        )
+        return ""
+    return text
+
+
+def placed(georeference: Georeference | None) -> dict[str, Any]:
+    """Return rasterio's options for a new file in a place; raises ValueError for a CRS that GDAL does not know."""
+    from rasterio import Affine
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    if georeference is None:
+        return {}
+    try:
+        crs = CRS.from_user_input(georeference.crs) if georeference.crs else None
+    except CRSError as error:
+        raise ValueError(
+            f'crs is {georeference.crs!r}, which GDAL does not know. Pass a code such as "EPSG:32611", or well-known text.'
+        ) from error
+    return {"transform": Affine(*georeference.transform), "crs": crs}
 
 
 def affine(matrix: np.ndarray, points: "ArrayLike") -> np.ndarray:

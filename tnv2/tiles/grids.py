@@ -3,7 +3,9 @@
 import numpy as np
 
 from .georeference import Georeference, affine
-from .tiffs import LARGEST
+
+LARGEST = 1 << 28  # bytes of an image in memory: 8 bands of 4096 x 4096 px in 16 bits, 9400 x 9400 px of 8-bit RGB
+LONGEST = 32_766  # pixels of a side; OpenCV counts in 16 bits
 
 
 def on_grid(

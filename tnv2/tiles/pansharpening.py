@@ -1,14 +1,13 @@
 """Pan-sharpening: eight coarse bands and one fine panchromatic one become a tile of fine bands."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
 from ..files import PathLike
 from .footprints import rasterise, read_footprints, unreadable
 from .grids import on_grid
-from .tiles import Tile, image_id, read_image
+from .rasters import read_image
+from .tiles import Tile, image_id
 
 
 def read_sharpened(mul_path: PathLike, pan_path: PathLike, footprints_path: PathLike | None = None) -> Tile:
@@ -19,8 +18,8 @@ def read_sharpened(mul_path: PathLike, pan_path: PathLike, footprints_path: Path
 
     Raises FileNotFoundError and ValueError as ``read_tile`` does.
     """
-    native, native_georeference = read_image(Path(mul_path), 8, "MUL")
-    pan, georeference = read_image(Path(pan_path), 1, "PAN")
+    native, native_georeference = read_image(mul_path, 8, "MUL")
+    pan, georeference = read_image(pan_path, 1, "PAN")
     if pan.shape[0] <= native.shape[0] or pan.shape[1] <= native.shape[1]:
         raise ValueError(
             f"{pan_path} is {pan.shape[:2]} px and {mul_path} {native.shape[:2]}; PAN is the finer one. "
@@ -47,5 +46,6 @@ def sharpened(mul: np.ndarray, pan: np.ndarray, native_shape: tuple[int, int]) -
     most = np.iinfo(mul.dtype).max if mul.dtype.kind == "u" else np.inf
     fine = np.empty_like(mul)
     for band in range(mul.shape[2]):  # one at a time, for the memory's sake
-        fine[..., band] = np.clip(np.round(mul[..., band] * detail), 0, most)
+        with np.errstate(over="ignore"):  # of numbers that no sensor gives; a Tile takes no infinite ones
+            fine[..., band] = np.clip(np.round(mul[..., band] * detail), 0, most)
     return fine

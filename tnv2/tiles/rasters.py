@@ -1,16 +1,37 @@
-"""Rasters: image files too large for memory, read some rows at a time, and the GeoTIFF files that the kit writes."""
+"""Rasters: image files, read whole or some rows at a time, and the GeoTIFF files that the kit writes. GDAL does both."""
 
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 
 from ..files import PathLike, replacing
-from .georeference import Georeference, affine, geotiff_tags, read_georeference
-from .grids import resampled, to_mul_grid
+from .georeference import Georeference, affine, place_of, placed
+from .grids import LARGEST, LONGEST, resampled, to_mul_grid
 
+DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG"]  # none that runs code, asks a server, or reads files that a file names
+SETTINGS = {
+    "GDAL_PAM_ENABLED": "NO",  # no sidecars of GDAL's own
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # a folder may hold a million files
+    "GDAL_CACHEMAX": 64,  # MB
+}
 BLOCK = 8192  # columns that OpenCV resamples at a time; it counts in 16 bits
+STEP = 256  # rows that are read at a time, or as many as a piece of the file has
 MOST = 1 << 29  # bytes of one strip or tile: more cannot be read piece by piece within a laptop's memory
+
+
+@contextmanager
+def gdal() -> Iterator[None]:
+    """GDAL as the kit wants it: with SETTINGS, and without its warnings of files that have no place."""
+    import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
+
+    with rasterio.Env(**SETTINGS), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
 
 
 class Rows(Protocol):
@@ -20,54 +41,76 @@ class Rows(Protocol):
 
 
 class Raster:
-    """An open TIFF file of which any rows can be read: tiled or in strips, compressed or not, bands together or apart.
+    """An open GeoTIFF, PNG, JPEG or JPEG 2000 file, of which any rows can be read.
 
-    shape : (H, W). bands, dtype : of what is read. georeference : None where the file has none.
+    shape : (H, W). bands, dtype : of what is read. georeference : None where the file has none. Bands may also be a TIFF's
+    pages, one each.
 
-    Raises FileNotFoundError for a missing file, and ValueError for one that is no TIFF, has other bands or another dtype
-    than uint8, uint16 and float32, or is one compressed piece. Use it in a ``with`` statement, which closes it.
+    Raises FileNotFoundError for a missing file, and ValueError for one that is no such image, has other bands or another
+    dtype than uint8, uint16 and float32, or pieces too large for memory. Use it in a ``with`` statement, which closes it.
     """
 
     def __init__(self, path: PathLike, bands: int, product: str) -> None:
-        import tifffile
-
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         if not self.path.is_file():
             raise FileNotFoundError(f"{path} does not exist. Pass the path of a {product} GeoTIFF.")
+        self._opened = ExitStack()
         try:
-            self._file = tifffile.TiffFile(self.path)
-            self._page = self._file.pages.first
-            self.georeference = read_georeference(self._page)
-        except Exception as error:  # tifffile raises whatever the damage leads to
-            raise ValueError(
-                f"{path} cannot be read as a TIFF ({type(error).__name__}: {error}). Pass a GeoTIFF, or fetch it again."
-            ) from error
-        page = self._page
-        self.shape, self.bands, self.dtype = (page.imagelength, page.imagewidth), page.samplesperpixel, np.dtype(page.dtype)
-        try:
+            with self._told("Tiles are GeoTIFF files; this one is damaged, cut short or of another format. Fetch it again."):
+                self._open(bands)
             self._check(bands, product)
         except ValueError:
             self.close()
             raise
 
+    def _open(self, bands: int) -> None:
+        from rasterio.io import DatasetReader  # rasterio.open takes one driver at most
+
+        def opened(name: str) -> DatasetReader:
+            return self._opened.enter_context(DatasetReader(name, driver=DRIVERS, sharing=False))
+
+        whole = opened(str(self.path))
+        self._parts = [whole]
+        if whole.count == 1 < bands and len(whole.subdatasets) >= bands:  # of a TIFF, its pages
+            self._parts = [opened(page) for page in whole.subdatasets[:bands]]
+        first = self._parts[0]
+        self.shape, self.dtype = first.shape, np.dtype(first.dtypes[0])
+        self.bands, self.georeference = sum(part.count for part in self._parts), place_of(first)
+        self._tall, wide = first.block_shapes[0]
+        self._piece = self._tall * wide * first.count * self.dtype.itemsize
+
     def _check(self, bands: int, product: str) -> None:
-        page = self._page
-        if self.bands != bands or page.imagedepth != 1:
-            raise ValueError(f"{self.path} has {self.bands} bands; SpaceNet's {product} has {bands}. Pass that file.")
+        if self.bands != bands or any(part.shape != self.shape for part in self._parts):
+            raise ValueError(
+                f"{self.path} has {self.bands} band{'s' if self.bands > 1 else ''}; SpaceNet's {product} has {bands}. "
+                + (
+                    "Pass that file, or leave mul_path out to use RGB alone."
+                    if bands == 8
+                    else f"Keep {'red, green and blue' if bands == 3 else 'one band'} alone."
+                )
+            )
         if self.dtype not in (np.uint8, np.uint16, np.float32):
             raise ValueError(
                 f"{self.path} is {self.dtype}; it must be uint8, uint16 or float32. "
                 "Convert it with gdal_translate -ot UInt16."
             )
-        self._apart = page.planarconfig == 2 and bands > 1
-        tall, wide = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
-        self._piece = min(tall, self.shape[0]), min(wide, self.shape[1])
-        size = self._piece[0] * self._piece[1] * self.dtype.itemsize * (1 if self._apart else bands)
-        if not page.is_contiguous and size > MOST:
+        if self._piece > MOST:
             raise ValueError(
-                f"{self.path} is compressed in pieces of {size >> 20} MB; {MOST >> 20} MB is the most that can be read. "
+                f"{self.path} is made of pieces of {self._piece >> 20} MB; {MOST >> 20} MB is the most that can be read. "
                 "Rewrite it with gdal_translate -co TILED=YES -co COMPRESS=DEFLATE -co BIGTIFF=IF_SAFER."
             )
+
+    @contextmanager
+    def _told(self, remedy: str) -> Iterator[None]:
+        """Raise ValueError in the kit's words for what GDAL says inside."""
+        from rasterio.errors import RasterioError
+
+        try:
+            with gdal():
+                yield
+        except (RasterioError, OSError, ValueError, SystemError, MemoryError) as error:
+            told = " ".join(str(error.__cause__ or error).replace(f"'{self.path}'", "it").split())[:300]
+            raise ValueError(f"{self.path} cannot be read as an image ({type(error).__name__}: {told}). {remedy}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -77,66 +120,49 @@ class Raster:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._opened.close()
+
+    def whole(self) -> np.ndarray:
+        """Return the image, (H, W, bands); raises ValueError for one that takes too much memory, before it is taken."""
+        height, width = self.shape
+        size = max(height * width * self.bands * self.dtype.itemsize, self._piece)
+        if size > LARGEST or max(self.shape) > LONGEST:
+            raise ValueError(
+                f"{self.path} declares {height} x {width} px, {size >> 20} MB in memory; a tile has at most {LONGEST} px a "
+                f"side and {LARGEST >> 20} MB. Cut it into tiles, with gdal_retile.py for instance."
+            )
+        return self.rows(0, height)
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """Return rows ``first`` to ``last``, the last one excluded, as (rows, W, bands).
 
         Raises ValueError for a damaged file and for values that are not finite.
         """
-        try:
-            read = self._plain if self._page.is_contiguous else self._decoded
-            image = read(first, last)
-        except Exception as error:  # tifffile and its codecs raise whatever the damage leads to
-            raise ValueError(
-                f"{self.path} cannot be read at rows {first} to {last} ({type(error).__name__}: {error}). "
-                "It is damaged or cut short; fetch it again."
-            ) from error
+        window = (first, last), (0, self.shape[1])
+        with self._told(f"It is damaged or cut short, at rows {first} to {last} or so. Fetch it again."):
+            planes = [plane for part in self._parts for plane in part.read(window=window)]
+        image = np.stack(planes, axis=2)
         if image.dtype == np.float32 and not np.isfinite(image).all():
-            raise ValueError(f"{self.path} has NaN or infinite values at rows {first} to {last}. Fill no-data with 0.")
+            count = np.count_nonzero(~np.isfinite(image))
+            raise ValueError(
+                f"{self.path} has {count} NaN or infinite values at rows {first} to {last}. Fill no-data with 0."
+            )
         return image
 
     def limits(self) -> tuple[np.ndarray, np.ndarray]:
         """Return each band's least and greatest value over the whole file, two (bands,) arrays; one pass over the file."""
-        extremes, step = [], -(-256 // self._piece[0]) * self._piece[0]  # whole pieces
+        extremes, step = [], -(-STEP // self._tall) * self._tall  # whole pieces
         for first in range(0, self.shape[0], step):
             rows = self.rows(first, min(first + step, self.shape[0]))
             extremes.append((rows.min(axis=(0, 1)), rows.max(axis=(0, 1))))
         lows, highs = zip(*extremes, strict=True)
         return np.min(lows, axis=0), np.max(highs, axis=0)
 
-    def _plain(self, first: int, last: int) -> np.ndarray:
-        """Return rows of a file whose values lie one after another, without touching the others."""
-        (height, width), bands = self.shape, 1 if self._apart else self.bands
-        row = width * bands * self.dtype.itemsize
-        planes = []
-        for plane in range(self.bands // bands):
-            self._file.filehandle.seek(self._page.dataoffsets[0] + (plane * height + first) * row)
-            came = self._file.filehandle.read((last - first) * row)
-            planes.append(np.frombuffer(came, self._file.byteorder + self.dtype.char).reshape(last - first, width, bands))
-        return np.concatenate(planes, axis=2).astype(self.dtype, copy=False)
 
-    def _decoded(self, first: int, last: int) -> np.ndarray:
-        """Return rows from the pieces, tiles or strips, that hold them."""
-        (height, width), (tall, wide) = self.shape, self._piece
-        down, across = -(-height // tall), -(-width // wide)
-        numbers = [
-            (plane * down + j) * across + i
-            for plane in range(self.bands if self._apart else 1)
-            for j in range(first // tall, -(-last // tall))
-            for i in range(across)
-        ]
-        image = np.zeros((last - first, width, self.bands), self.dtype)
-        page = self._page
-        stored = [page.dataoffsets[number] for number in numbers], [page.databytecounts[number] for number in numbers]
-        for data, number in self._file.filehandle.read_segments(*stored, indices=numbers, length=len(numbers)):
-            if data is None:  # a piece without data is background
-                continue
-            decoded, (plane, _, y, x, _), _ = page.decode(data, number, jpegtables=page.jpegtables)
-            piece = np.asarray(decoded)[0, max(first - y, 0) : last - y, : width - x]
-            y = max(y - first, 0)
-            image[y : y + piece.shape[0], x : x + piece.shape[1], plane : plane + piece.shape[2]] = piece
-        return image
+def read_image(path: PathLike, bands: int, product: str) -> tuple[np.ndarray, Georeference | None]:
+    """Return the (H, W, bands) array of an image file and its Georeference, or None; raises as Raster does."""
+    with Raster(path, bands, product) as raster:
+        return raster.whole(), raster.georeference
 
 
 def on_same_grid(mul: Raster, rgb: Raster) -> Rows:
@@ -175,12 +201,29 @@ def shift(columns: float, rows: float) -> np.ndarray:
 
 
 def write_geotiff(path: Path, bands: np.ndarray, georeference: Georeference | None) -> None:
-    """Write (H, W, C) counts or (H, W) labels as a deflated TIFF with the tags of a Georeference, none where it is None."""
-    import tifffile
+    """Write (H, W, C) counts or (H, W) labels as a GeoTIFF in the place of a Georeference, none where it is None."""
+    bands = bands.reshape(*bands.shape[:2], -1)
+    write_rows(path, [bands], bands.shape[:2], bands.dtype, [""] * bands.shape[2], georeference)
 
-    tags = geotiff_tags(georeference)
-    with replacing(path) as part:
-        tifffile.imwrite(
-            part, bands, photometric="minisblack", planarconfig="contig" if bands.ndim == 3 else None, metadata=None,
-            software="tnv2", extratags=tags, predictor=True, compression="deflate", compressionargs={"level": 9},
-        )  # fmt: skip
+
+def write_rows(
+    path: Path, rows: Iterable[np.ndarray], shape: tuple[int, int], dtype: np.dtype, names: Sequence[str],
+    georeference: Georeference | None,
+) -> None:  # fmt: skip
+    """Write an image of ``shape`` (H, W) that comes in rows from top to bottom as a tiled, deflated GeoTIFF, whole or not.
+
+    rows : yields (rows, W, C). names : of the C bands, "" for none. Raises ValueError for a CRS that GDAL does not know.
+    """
+    import rasterio
+
+    options = {
+        "driver": "GTiff", "height": shape[0], "width": shape[1], "count": len(names), "dtype": dtype, "interleave": "pixel",
+        "compress": "deflate", "zlevel": 9, "predictor": 2, "tiled": True, "blockxsize": 256, "blockysize": 256,
+        "photometric": "minisblack", "bigtiff": "if_safer",
+    }  # fmt: skip
+    with replacing(path) as part, gdal(), rasterio.open(part, "w", **options, **placed(georeference)) as file:
+        top = 0
+        for some in rows:
+            file.write(np.moveaxis(some, 2, 0), window=((top, top + len(some)), (0, shape[1])))
+            top += len(some)
+        file.descriptions = names

@@ -8,7 +8,8 @@ from pathlib import Path
 from ..downloads import NotOnServerError, cache_folder, fetch
 from ..files import PathLike
 from .footprints import read_footprints
-from .tiles import Tile, read_image, read_tile
+from .rasters import read_image
+from .tiles import Tile, read_tile
 
 TRAINING_TILES = "https://spacenet-dataset.s3.amazonaws.com/spacenet/SN2_buildings/train"
 AOIS = {"AOI_2_Vegas": 3831, "AOI_3_Paris": 1148, "AOI_4_Shanghai": 4582, "AOI_5_Khartoum": 1012}  # training tiles of each

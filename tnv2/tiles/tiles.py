@@ -12,7 +12,7 @@ from ..files import PathLike, box, checked_name
 from .footprints import rasterise, read_footprints, unreadable
 from .georeference import Georeference
 from .grids import on_grid
-from .tiffs import UnfitError, decoded
+from .rasters import read_image
 
 Products = list[tuple[str, Path]]  # what a file is, and where
 
@@ -172,7 +172,7 @@ def read_tile(rgb_path: PathLike, mul_path: PathLike | None = None, footprints_p
     rgb, georeference = read_image(rgb_path, 3, "RGB-PanSharpen or PS-RGB")
     mul = truth = None
     if mul_path is not None:
-        mul, mul_georeference = read_image(Path(mul_path), 8, "MUL or MUL-PanSharpen")
+        mul, mul_georeference = read_image(mul_path, 8, "MUL or MUL-PanSharpen")
         mul = on_grid(mul, mul_georeference, rgb.shape[:2], georeference, f"{mul_path} and {rgb_path}")
     if footprints_path is not None:
         buildings = read_footprints(footprints_path, georeference, image_id(rgb_path))
@@ -185,40 +185,6 @@ def read_tile(rgb_path: PathLike, mul_path: PathLike | None = None, footprints_p
             )
     name, others = image_id(rgb_path), [Path(path) if path else None for path in (mul_path, footprints_path)]
     return Tile(rgb, mul, name, georeference, truth, TileFiles(name, rgb_path, *others))
-
-
-def read_image(path: Path, bands: int, product: str) -> tuple[np.ndarray, Georeference | None]:
-    """Return the (H, W, bands) array of a TIFF and its Georeference, or None; channel-first files are turned."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist. Pass the path of a {product} GeoTIFF.")
-    try:
-        array, georeference = decoded(path, bands)
-    except UnfitError as error:
-        raise ValueError(f"{path} {error}") from None
-    except Exception as error:  # tifffile and its codecs raise whatever the damage leads to
-        raise ValueError(
-            f"{path} cannot be read as a TIFF ({type(error).__name__}: {str(error)[:300]}). Tiles are GeoTIFF files; "
-            "this one is damaged, cut short or of another format. Fetch it again."
-        ) from error
-    if array.ndim == 2 and bands == 1:
-        array = array[..., None]
-    if array.ndim == 3 and array.shape[2] != bands and array.shape[0] == bands:
-        array = np.moveaxis(array, 0, 2)
-    if array.ndim != 3 or array.shape[2] != bands:
-        came = f"{array.shape[2]} bands" if array.ndim == 3 and array.shape[2] < 32 else f"shape {array.shape}"
-        raise ValueError(
-            f"{path} has {came}; SpaceNet's {product} has {bands}. "
-            + (
-                "Pass that file, or leave mul_path out to use RGB alone."
-                if bands == 8
-                else f"Keep {'red, green and blue' if bands == 3 else 'one band'} alone."
-            )
-        )
-    try:
-        checked_image("the image", array, bands)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return np.ascontiguousarray(array), georeference
 
 
 def image_id(path: PathLike) -> str:
