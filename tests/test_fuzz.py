@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tifffile
 from corpus import write_corpus
-from fuzz import KINDS, fuzz
 from geotags import place_in
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
@@ -18,6 +17,8 @@ from tnv2.polygons.challenge import read_challenge_csv, write_challenge_csv
 from tnv2.polygons.exports import write_geojson, write_label_geotiff
 from tnv2.polygons.vectors import numbered, to_geodataframe
 
+_fuzz = pytest.importorskip("fuzz", reason="what a process may take is limited by POSIX alone", exc_type=ImportError)
+KINDS, fuzz = _fuzz.KINDS, _fuzz.fuzz
 quick = settings(deadline=None, max_examples=30)
 
 

@@ -71,3 +71,9 @@ def replacing(path: Path) -> Iterator[Path]:
         part = Path(folder, path.name)
         yield part
         os.replace(part, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8 with its newlines as they are, on every system, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 MANAGER, ANYWIDGET = "@jupyter-widgets/jupyterlab-manager", "anywidget"
-SERVER = re.compile(r"jupyter(lab|-lab|-labhub|-notebook|-server|hub-singleuser)(\.py)?$")
+SERVER = re.compile(r"jupyter(lab|-lab|-labhub|-notebook|-server|hub-singleuser)(\.py|\.exe|-script\.py)?$")
 
 
 @dataclass(frozen=True)

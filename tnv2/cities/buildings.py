@@ -30,7 +30,7 @@ def write_buildings(sheets: Sequence[Sheet], folder: Path, path: Path, crs: str)
 
     Columns: ``tiles``, names joined by spaces, and ``labels``, one a tile, "12" or "12 3"; ``pixels``, their sum;
     ``area_m2``; ``building``, the mean probability over all pixels; ``geometry``. A building stands among those of its
-    first tile. ``tnv2.seams`` says which instances are one building. One tile's buildings are read at a time, and of the
+    first tile. ``seams`` says which instances are one building. One tile's buildings are read at a time, and of the
     tiles around it only what touches a tile's edge.
     """
     import pyarrow

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from ..files import PathLike, replacing
+from ..files import PathLike, write_text
 from ..instances import PACKAGES, Probabilities, Thresholds, city_table
 from ..network import FILES, checked_precision, sha256, weights_file
 from ..tiles import Raster, TileFiles, check_name, find_tiles
@@ -255,8 +255,8 @@ def keep_recipe(order: Order) -> None:
             raise ValueError(f"the maps in {order.folder} were made with {old.get('weights')!r}: {told}. {REMEDY}")
     elif (order.folder / "maps").exists():
         raise ValueError(f"{order.folder} has maps and no recipe.json, so nobody knows their weights. {REMEDY}")
-    with room_in(order.folder), replacing(path) as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with room_in(order.folder):
+        write_text(path, json.dumps(record, indent=2) + "\n")
 
 
 def work(client: "Client", tiles: Iterable[TileFiles | str], order: Order, ahead: int) -> Iterator[Outcome]:
@@ -305,8 +305,7 @@ def finish(order: Order, outcomes: dict[str, Outcome], worked: Sequence[TileFile
         sweep(order.folder)
         write_buildings(sheets, order.folder, order.folder / "buildings.parquet", order.crs)
         for table, index in ((scores, "scores"), (failures, "failures")):
-            with replacing(order.folder / f"{index}.csv") as part:
-                table.to_csv(part)
+            write_text(order.folder / f"{index}.csv", table.to_csv(lineterminator="\n"))
     predicted = sum(outcome.predicted for outcome in outcomes.values())
     relabelled = len(worked) - len(failed) - predicted
     return CityMap(order.folder, tuple(sheet.name for sheet in sheets), predicted, relabelled, scores, failures)

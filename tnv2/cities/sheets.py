@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ..files import replacing
+from ..files import write_text
 from ..instances import Probabilities, Score, Thresholds, label_instances, match
 from ..network import TernausNetV2, load_model, predict
 from ..polygons import to_geodataframe, write_geoparquet
@@ -168,8 +168,7 @@ def write_sheet(tile: Tile, probabilities: Probabilities, order: Order, new: boo
         buildings=len(frame),
         score=found and Score(found.tp, found.fp, found.fn),
     )
-    with replacing(path) as part:
-        part.write_text(json.dumps(asdict(sheet)) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(asdict(sheet)) + "\n")
     return sheet
 
 

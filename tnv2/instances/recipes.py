@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
-from ..files import PathLike, replacing
+from ..files import PathLike, write_text
 from ..instances import Probabilities
 from ..tiles import Tile
 from .labels import Thresholds
@@ -84,8 +84,7 @@ class Recipe:
 
     def save(self, path: PathLike) -> None:
         """Write the recipe as a JSON file."""
-        with replacing(Path(path)) as part:
-            part.write_text(json.dumps(self.record(), indent=2) + "\n", encoding="utf-8")
+        write_text(Path(path), json.dumps(self.record(), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: PathLike) -> Self:

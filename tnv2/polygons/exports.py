@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..files import PathLike, checked_path, replacing
+from ..files import PathLike, checked_path, replacing, write_text
 from ..instances import Probabilities
 from ..tiles import Tile, write_geotiff
 from .vectors import checked_labels, checked_probabilities, means, numbered, placeless
@@ -35,8 +35,7 @@ def write_geojson(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
     geometry = shapely.set_precision(frame.geometry.values, 10.0**-DECIMALS)  # valid after rounding
     geometry = shapely.transform(shapely.orient_polygons(geometry), lambda points: points.round(DECIMALS))
     text = frame.set_geometry(geometry, crs=frame.crs).to_json(na="null", drop_id=True)
-    with replacing(path) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+    write_text(path, text + "\n")
 
 
 def write_geopackage(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
@@ -93,9 +92,7 @@ def write_coco(labels: np.ndarray, tile: Tile, path: PathLike, probabilities: Pr
         "categories": [{"id": 1, "name": "building", "supercategory": ""}],
         "annotations": annotations(labels, probabilities),
     }
-    text = json.dumps(record)
-    with replacing(path) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(record) + "\n")
 
 
 def annotations(labels: np.ndarray, probabilities: Probabilities | None) -> list[dict[str, Any]]:

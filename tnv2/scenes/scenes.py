@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import PathLike, checked_name
+from ..files import PathLike, checked_name, write_text
 from ..tiles import Georeference, Tile, rasterise, write_geotiff
 from .districts import STYLES, District
 from .sensor import NATIVE, photograph
@@ -44,9 +44,8 @@ class Scene:
         features = [
             {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}} for ring in rings
         ]
-        path = folder / "geojson" / "buildings" / f"buildings_{name}.geojson"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"type": "FeatureCollection", "features": features}) + "\n", encoding="utf-8")
+        text = json.dumps({"type": "FeatureCollection", "features": features})
+        write_text(folder / "geojson" / "buildings" / f"buildings_{name}.geojson", text + "\n")
 
     def cut(self, size: int) -> list["Scene"]:
         """Return Scenes of the ``size`` x ``size`` px squares that fit in, row by row, named img1, img2 ... as their place.

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..files import PathLike, replacing
+from ..files import PathLike, write_text
 from .views import joined, source
 
 SCRIPT = joined("engine.js", "dom.js", "stage.js", "tuner.js")
@@ -51,8 +51,7 @@ def handout(state: dict[str, Any]) -> str:
 
 def write_handout(path: PathLike, state: dict[str, Any]) -> None:
     """Write a handout, whole or not at all."""
-    with replacing(Path(path)) as part:
-        part.write_text(handout(state), encoding="utf-8")
+    write_text(Path(path), handout(state))
 
 
 def jpeg(rgb: np.ndarray) -> bytes:
