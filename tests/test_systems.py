@@ -39,10 +39,12 @@ def test_every_module_and_the_first_lesson_run_without_posix():
 def test_text_has_its_encoding_said(path):
     """As ``open("w")`` and ``read_text()`` without one give what the system likes, which on Windows is not UTF-8."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.Call):
+        if not isinstance(node, ast.Call) or ast.unparse(node.func) in ("rasterio.open", "write_text"):
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         said = {keyword.arg for keyword in node.keywords}
         mode = "".join(str(each.value) for each in node.args if isinstance(each, ast.Constant))
-        if name in ("read_text", "write_text") or (name == "open" and "b" not in mode and "rb" not in mode):
+        if name in ("read_text", "write_text") or (name == "open" and "b" not in mode):
             assert "encoding" in said or "utf-8" in mode, f"line {node.lineno}: {ast.unparse(node)}"
+        if name == "write_text" or (name == "open" and "w" in mode and "b" not in mode):
+            assert "newline" in said, f"line {node.lineno}: {ast.unparse(node)}"

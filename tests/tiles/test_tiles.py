@@ -476,6 +476,27 @@ def test_names_that_lead_out_of_a_folder_are_refused(name):
         TileFiles(name, Path("a.tif"))
 
 
+def test_copies_and_hidden_files_are_no_tiles(tmp_path):
+    whole = tmp_path / "RGB-PanSharpen" / "RGB-PanSharpen_AOI_2_Vegas_img1.tif"
+    copies = (f"._{whole.name}", f"{whole.stem} (1).tif", f".ipynb_checkpoints/{whole.stem}-checkpoint.tif")
+    for path in (whole, *(whole.parent / name for name in copies)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (files,) = find_tiles(tmp_path)
+    assert files.rgb == whole
+
+
+def test_links_to_folders_are_followed_and_circles_end(tmp_path):
+    whole = tmp_path / "disk" / "RGB-PanSharpen_AOI_2_Vegas_img1.tif"
+    whole.parent.mkdir()
+    whole.touch()
+    (tmp_path / "cities").mkdir()
+    (tmp_path / "cities" / "vegas").symlink_to(whole.parent, target_is_directory=True)
+    (whole.parent / "back").symlink_to(tmp_path / "cities", target_is_directory=True)
+    (files,) = find_tiles(tmp_path / "cities")
+    assert files.rgb.samefile(whole)
+
+
 def test_odd_digits_in_names_do_not_end_the_search(tmp_path):
     for name in ("AOI_2\u00b23_Vegas_img1", "AOI_2_Vegas_img\u0663", "AOI_2_Vegas_img1"):
         (tmp_path / f"RGB-PanSharpen_{name}.tif").touch()

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,7 @@ PRODUCTS = {
 PRODUCT_OF = {token: product for product, tokens in PRODUCTS.items() for token in tokens}
 TOKEN = re.compile("(?<![A-Za-z])(" + "|".join(sorted(PRODUCT_OF, key=len, reverse=True)) + ")_(?=AOI|img)")
 SUBFOLDERS = {*PRODUCT_OF, "geojson", "summaryData"}  # of a folder with one city's tiles
+COPY = re.compile(r"^\.|( \(\d+\)|-checkpoint)\.\w+$")  # ._NAME.tif of macOS, NAME (1).tif of a browser, Jupyter's own
 IMAGE_ID = re.compile(r"(AOI_\d+_[A-Za-z]+)_(?:.*_)?(img\d+)$")
 
 
@@ -122,7 +124,7 @@ def find_tiles(folder: PathLike | None = None) -> list[TileFiles]:
         )
     found: dict[str, Products] = {}
     solutions: dict[str, Path] = {}
-    for path in sorted(Path(root, name) for root, _, names in os.walk(folder) for name in names):
+    for path in sorted(walked(folder)):
         if path.name.endswith("Building_Solutions.csv"):
             solutions[path.name.split("_Train")[0]] = path
         elif path.suffix.lower() in (".tif", ".tiff", ".geojson") and (token := TOKEN.search(path.name)):
@@ -134,6 +136,16 @@ def find_tiles(folder: PathLike | None = None) -> list[TileFiles]:
             "SN2_buildings_train_AOI_2_Vegas_PS-RGB_img1.tif. Pass their folder, or each file to read_tile."
         )
     return sorted(filter(None, tiles), key=lambda files: natural(files.name))
+
+
+def walked(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, links followed and each folder once; not what is hidden or a copy of a file."""
+    seen = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        yield from (Path(root, name) for name in names if real not in seen and not COPY.search(name))
+        seen.add(real)
 
 
 def apart(files: Products) -> list[Products]:
