@@ -10,7 +10,7 @@ import torch
 
 from ..instances import Probabilities
 from ..tiles import Tile
-from .fast import folded
+from .fast import capabilities, folded
 from .ternausnet import TernausNetV2
 from .windows import STRIDE, blended
 
@@ -176,11 +176,7 @@ def best_precision(device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
     if device.type != "cpu":
         return torch.float32
-    features = (
-        torch.backends.cpu.get_cpu_capability(),
-        *(name for name, has in torch.cpu.get_capabilities().items() if has is True),
-    )
-    return torch.bfloat16 if {"avx512_bf16", "amx_bf16", "amx_tile"} & set(features) else torch.float32
+    return torch.bfloat16 if capabilities() & {"avx512_bf16", "amx_bf16", "amx_tile"} else torch.float32
 
 
 def checked_precision(precision: str) -> torch.dtype:

@@ -1,1 +1,1 @@
-from .folded import folded as folded
+from .folded import capabilities as capabilities, folded as folded

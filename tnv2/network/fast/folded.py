@@ -146,11 +146,19 @@ def affine(norm: ABN) -> tuple[torch.Tensor, torch.Tensor]:
     return scale, norm.bias.float() - norm.running_mean.float() * scale
 
 
+def capabilities() -> set[str]:
+    """Return what this CPU can do, in torch's words: "avx512_bf16" and "amx_tile" among others where it has them."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return {name for name, has in torch.cpu.get_capabilities().items() if has is True}
+    older = {"avx512_bf16": torch.cpu._is_avx512_bf16_supported, "amx_tile": torch.cpu._is_amx_tile_supported}
+    return {name for name, has in older.items() if has()}
+
+
 def is_worth_it(weight: torch.Tensor, dtype: torch.dtype, channels: int) -> bool:
     """Whether multiplications are what a (K, C, k, k) convolution costs, rather than moving its values about.
 
     Measured so for 3x3 ones of many channels on CPUs, except in bfloat16 where matrix units (AMX) multiply faster than
     memory moves.
     """
-    units = dtype == torch.bfloat16 and torch.cpu.get_capabilities().get("amx_tile", False)
+    units = dtype == torch.bfloat16 and "amx_tile" in capabilities()
     return weight.device.type == "cpu" and not units and weight.shape[2:] == (3, 3) and min(weight.shape[:2]) >= channels
