@@ -15,7 +15,7 @@ from lab import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LINES = 10  # of a code cell at most, blank ones not counted
-SECONDS, MEGABYTES = 90, 1500  # that a lesson may take
+SECONDS, MEGABYTES = 120, 1500  # that a lesson may take
 ABSOLUTE = re.compile(r"(?<![\w:/.~])(/(home|Users|root|tmp|mnt|work|data|opt|usr|var|srv|content)/\w|[A-Z]:\\+\w)|~/\w")
 SLOW_DISK = "Creating scratch directories is taking a surprisingly long time"  # Dask's, where a disk is busy for a second
 LINK = re.compile(r"\]\(([^)\s#]+)[^)]*\)")
