@@ -16,7 +16,7 @@ ROOT = PACKAGE.parent
 quoted = shlex.quote if os.name != "nt" else lambda text: subprocess.list2cmdline([text])  # for the shell that is likely
 PYTHON = quoted(sys.executable)
 INSTALL = f"{PYTHON} -m pip install " + ("-c constraints.txt -e ." if in_checkout() else "tnv2")
-WIDTH, LONGEST = 100, 220  # characters, of a line and of what is told on a topic
+WIDTH, LONGEST = 100, 260  # characters, of a line and of what is told on a topic
 
 
 @dataclass(frozen=True)
