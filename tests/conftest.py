@@ -2,7 +2,9 @@
 
 import functools
 import http.server
+import json
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -48,6 +50,23 @@ def shared():
             f"real SpaceNet tiles are not at {SHARED}; set TNV2_SHARED to the folder that holds data/ and reference/"
         )
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def reference(shared):
+    """Seeded weights and input, and the logits that the real package's InPlaceABN gave for them."""
+    import numpy as np
+    import torch
+
+    sys.path.insert(0, str(shared / "reference"))
+    try:
+        import seeded
+    finally:
+        sys.path.pop(0)
+    shapes = json.loads((shared / "reference" / "published_state_dict.json").read_text())
+    weights = {key: torch.from_numpy(array) for key, array in seeded.seeded_weights(shapes, seed=0).items()}
+    x = torch.from_numpy(seeded.seeded_input(seed=0, height=64, width=96))
+    return shapes, weights, x, np.load(shared / "reference" / "forward_seed0.npz")["logits"]
 
 
 @pytest.fixture(scope="session")

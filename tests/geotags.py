@@ -1,10 +1,9 @@
 """GeoTIFF tags: files of any layout with a place, written by tifffile, and where rasterio says that a file lies."""
 
 import warnings
-from contextlib import suppress
-from typing import Any
 
 import rasterio
+from pyproj import CRS
 
 from tnv2 import Georeference
 
@@ -19,11 +18,8 @@ def place_in(path):
             return Georeference(tuple(file.transform)[:6], f"EPSG:{file.crs.to_epsg()}" if file.crs else "")
 
 
-def geotiff_tags(georeference: Georeference | None) -> list[tuple[Any, ...]]:
-    """Return the GeoTIFF tags of a Georeference as tifffile's ``extratags``, [] for None: what read_georeference reads.
-
-    Raises ValueError for a CRS that is neither geographic nor projected, or has no code that GeoTIFF can hold.
-    """
+def geotiff_tags(georeference):
+    """Return the GeoTIFF tags of a Georeference with an EPSG code as tifffile's ``extratags``, [] for None."""
     if georeference is None:
         return []
     a, b, c, d, e, f = georeference.transform
@@ -36,22 +32,10 @@ def geotiff_tags(georeference: Georeference | None) -> list[tuple[Any, ...]]:
     return [*place, (34735, "H", len(directory), directory, True)]
 
 
-def crs_keys(crs: str) -> list[tuple[int, int, int, int]]:
-    """Return the GeoKeys of a CRS, none for "".
-
-    >>> crs_keys("EPSG:32611")
-    [(1024, 0, 1, 1), (3072, 0, 1, 32611)]
-    """
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
-
+def crs_keys(crs):
+    """Return the GeoKeys of a CRS, none for ""."""
     if not crs:
         return []
-    with suppress(CRSError):
-        known = CRS.from_user_input(crs)
-        code = known.to_epsg() or 0
-        if 1024 <= code < 32767 and known.is_geographic:
-            return [(1024, 0, 1, 2), (2048, 0, 1, code)]
-        if 1024 <= code < 32767 and known.is_projected:
-            return [(1024, 0, 1, 1), (3072, 0, 1, code)]
-    raise ValueError(f'crs is {crs!r}; a GeoTIFF needs a geographic or projected one of EPSG\'s, such as "EPSG:32611".')
+    known = CRS.from_user_input(crs)
+    code = known.to_epsg()
+    return [(1024, 0, 1, 2), (2048, 0, 1, code)] if known.is_geographic else [(1024, 0, 1, 1), (3072, 0, 1, code)]

@@ -79,6 +79,17 @@ def run_notebook(page, address, name, finished):
     page.wait_for_selector(finished, timeout=180_000)
 
 
+@contextlib.contextmanager
+def notebook(browser, folder, source, finished):
+    """Yield the page of a notebook of one cell in a JupyterLab of its own, run until the selector ``finished`` is there."""
+    with jupyterlab(folder) as address:
+        write_notebook(folder / "notebooks" / "cell.ipynb", [source])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        run_notebook(page, address, "cell.ipynb", finished)
+        yield page
+        page.close()
+
+
 def code_cells(page):
     """Return the notebook's code cells as JupyterLab holds them: [{source, count, outputs, hidden}, ...].
 

@@ -66,6 +66,8 @@ def test_its_commands_say_what_they_are(commands, empty):
     assert "would run." in told
     assert str(ROOT) not in told
     assert "git checkout" not in told
+    with pytest.raises(AssertionError, match="check takes no options, and came with --port 80"):
+        run(commands / "tnv2", "check", "--port", "80")
     assert not list(empty.iterdir())
 
 

@@ -27,6 +27,8 @@ def main() -> int | str:
     parser.add_argument("options", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.command == "check":
+        if arguments.options:
+            parser.error(f"check takes no options, and came with {' '.join(arguments.options)}")
         return 0 if doctor() else 1
     try:
         copy_lessons()

@@ -15,7 +15,7 @@ from tnv2.instances.labels import seeds
 from tnv2.pictures import PALETTE
 
 IMPORT = """async () => {
-    window.engine = await import("./engine.js");
+    window.engine = {...await import("./engine.js"), ...await import("./scores.js"), ...await import("./paint.js")};
     window.unpacked = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
     window.packed = (array) => {
         const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

@@ -33,6 +33,7 @@ from tnv2.tiles.rasters import write_geotiff
 from tnv2.tiles.tiles import read_image
 
 SIZE = 96  # px of a tile's side
+SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # which on Windows kills as hard
 LOW, HIGH = Thresholds(0.4, 0.5, 0.6, 15), Thresholds(0.5, 0.6, 0.5, 30)
 
 
@@ -186,7 +187,7 @@ def test_a_killed_worker_costs_nothing(client, folder, tmp_path):
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(map_city, tiles, "mini", LOW, client, city)
         wait_for(lambda: any(city.glob("sheets/*.json")), 60)
-        os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        os.kill(next(iter(client.run(os.getpid).values())), SIGKILL)
         assert sum(path.name.endswith(".json") for path in city.glob("sheets/*")) < 16, "killed too late"
         found = running.result(120)
     assert found.tiles == tuple(files.name for files in tiles)
@@ -198,7 +199,7 @@ def test_a_killed_worker_costs_nothing(client, folder, tmp_path):
 def test_a_tile_that_kills_its_worker_is_listed(client):
     scheduler = client.cluster.scheduler
     usual, scheduler.allowed_failures = scheduler.allowed_failures, 0
-    outcome = outcome_of(client.submit(lambda: os.kill(os.getpid(), signal.SIGKILL)), "a")
+    outcome = outcome_of(client.submit(lambda: os.kill(os.getpid(), SIGKILL)), "a")
     scheduler.allowed_failures = usual
     assert (outcome.name, outcome.sheet) == ("a", None)
     assert "workers died over it" in outcome.error
@@ -272,7 +273,7 @@ def small_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root may mount a small file system; the test before this one stands in")
     yield disk, lambda: subprocess.run(["mount", "-o", "remount,size=8m", disk], check=True)
     subprocess.run(["umount", "--lazy", disk], check=True)
@@ -350,11 +351,20 @@ def test_workers_keep_freed_memory(tmp_path):
             found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         return found
 
-    if not hasattr(ctypes.CDLL(None), "mallopt"):
+    if sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"):
         pytest.skip("not glibc")
     with processes(1) as client:
         before, after = client.submit(pages, order).result()
     assert before > 20 * 5000 > 10_000 > after
+
+
+@pytest.mark.parametrize(("system", "library"), [("win32", None), ("darwin", None), ("linux", lambda name: object())])
+def test_freed_memory_is_left_alone_where_there_is_no_mallopt(system, library, monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", system)
+        patch.setattr(ctypes, "CDLL", library)  # None: calling it is a TypeError, as CDLL(None) on Windows
+        sheets.keep_freed_memory()
 
 
 WRONG = {

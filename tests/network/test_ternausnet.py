@@ -1,27 +1,10 @@
 """The network has the published checkpoint's keys and gives the reference's logits, with either norm."""
 
-import json
-import sys
-
 import numpy as np
 import pytest
 import torch
 
 from tnv2 import ABN, TernausNetV2
-
-
-@pytest.fixture(scope="module")
-def reference(shared):
-    """Seeded weights and input, and the logits that the real package's InPlaceABN gave for them."""
-    sys.path.insert(0, str(shared / "reference"))
-    try:
-        import seeded
-    finally:
-        sys.path.pop(0)
-    shapes = json.loads((shared / "reference" / "published_state_dict.json").read_text())
-    weights = {key: torch.from_numpy(array) for key, array in seeded.seeded_weights(shapes, seed=0).items()}
-    x = torch.from_numpy(seeded.seeded_input(seed=0, height=64, width=96))
-    return shapes, weights, x, np.load(shared / "reference" / "forward_seed0.npz")["logits"]
 
 
 def published_keys(model):

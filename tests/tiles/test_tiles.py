@@ -3,11 +3,13 @@
 import json
 import struct
 import time
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import rasterio
 import tifffile
 
 from tnv2 import Georeference, Tile, TileFiles, find_tiles, rasterise, read_footprints, read_tile, sample_tiles
@@ -348,6 +350,31 @@ def test_bands_on_pages_of_their_own_are_read_and_other_pages_left_out(tmp_path)
         file.write(RGB, photometric="rgb")
         file.write(RGB[::2, ::2], photometric="rgb", subfiletype=1)  # an overview
     np.testing.assert_array_equal(read_tile(tmp_path / "b.tif").rgb, RGB)
+
+
+def test_pages_that_differ_are_refused(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for dtype in (np.uint8, np.uint16, np.uint8):
+            file.write((RGB[..., 0] // 16).astype(dtype), metadata=None)
+    with pytest.raises(ValueError, match=r"a\.tif has pages of several sizes or dtypes\. Keep"):
+        read_tile(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(("driver", "name"), [("PNG", "a.png"), ("JPEG", "a.jpg"), ("JP2OpenJPEG", "a.jp2")])
+def test_pictures_of_other_formats_are_tiles_as_rasterio_reads_them(tmp_path, driver, name):
+    picture = cv2.resize((RGB // 8).astype(np.uint8), (128, 128), interpolation=cv2.INTER_CUBIC)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(tmp_path / name, "w", driver=driver, width=128, height=128, count=3, dtype="uint8") as file:
+            file.write(np.moveaxis(picture, 2, 0))
+        with rasterio.open(tmp_path / name) as file:
+            expected = np.moveaxis(file.read(), 0, 2)
+    tile = read_tile(tmp_path / name)
+    np.testing.assert_array_equal(tile.rgb, expected)
+    assert tile.georeference is None
+    letter = {"PNG": "pgw", "JPEG": "jgw", "JP2OpenJPEG": "j2w"}[driver]
+    (tmp_path / f"a.{letter}").write_text("0.5\n0\n0\n-0.5\n500000.25\n3999999.75\n")  # the centre of the first pixel
+    assert read_tile(tmp_path / name).georeference.transform == (0.5, 0, 500000, 0, -0.5, 4000000)
 
 
 def test_pages_that_lead_in_a_circle_come_to_an_end(tmp_path):

@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 import traitlets
-from lab import jupyterlab, kernel_says, run_notebook, wait_for, write_notebook
+from lab import kernel_says, notebook, wait_for
 
 from tnv2 import BANDS, BandViewer, Georeference, Tile, composite, find_tiles, normalised_difference, render_scene
 from tnv2.pictures import difference_map, false_colour, scaled, true_colour
@@ -316,13 +316,8 @@ COLOURS = """([which, pixels]) => {
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     """A notebook with one viewer, all cells run."""
-    folder = tmp_path_factory.mktemp("lab")
-    with jupyterlab(folder) as address:
-        write_notebook(folder / "notebooks" / "bands.ipynb", [CELL])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        run_notebook(page, address, "bands.ipynb", finished=".tnv2-chart svg")
+    with notebook(browser, tmp_path_factory.mktemp("lab"), CELL, ".tnv2-chart svg") as page:
         yield page
-        page.close()
 
 
 def shown(page, which, pixels):

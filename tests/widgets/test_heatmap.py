@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import traitlets
-from lab import jupyterlab, kernel_says, run_notebook, wait_for, write_notebook
+from lab import kernel_says, notebook, wait_for
 from noise import noise_maps
 
 from tnv2 import SweepMap, Thresholds, ThresholdTuner, Tile, label_instances, sweep
@@ -61,13 +61,8 @@ def test_scores_and_marks_are_the_sweeps(cells):
 
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lab")
-    with jupyterlab(folder) as address:
-        write_notebook(folder / "notebooks" / "heatmap.ipynb", [CELLS])
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
-        run_notebook(page, address, "heatmap.ipynb", finished=".tnv2-heatmap svg")
+    with notebook(browser, tmp_path_factory.mktemp("lab"), CELLS, ".tnv2-heatmap svg") as page:
         yield page
-        page.close()
 
 
 def test_clicks_and_keys_move_the_tuner_in_jupyterlab(page):

@@ -1,14 +1,16 @@
 // @ts-check
 import { element } from "./dom.js";
-import { STATUS, draw, drawErrors, drawSeeds, footprints, label, match, pixel, statuses, workspace } from "./engine.js";
+import { label, workspace } from "./engine.js";
+import { draw, drawErrors, drawSeeds, pixel } from "./paint.js";
+import { STATUS, footprints, match, statuses } from "./scores.js";
 import { createStage } from "./stage.js";
 
 // The tuner's view over a model with get, set, on, off and save_changes: anywidget's, or the handout's.
 
 /** @typedef {import("./engine.js").Thresholds} Thresholds @typedef {import("./stage.js").Place} Place */
-/** @typedef {import("./engine.js").Fate} Fate @typedef {import("./engine.js").Score} Score */
+/** @typedef {import("./scores.js").Fate} Fate @typedef {import("./scores.js").Score} Score */
 /** @typedef {Thresholds & { show: string, under: string, opacity: number, outlines: boolean, _name: string,
- *   _shape: [height: number, width: number], _pixel_area: number | null, _palette: import("./engine.js").Colour[],
+ *   _shape: [height: number, width: number], _pixel_area: number | null, _palette: import("./scores.js").Colour[],
  *   _presets: Record<string, Thresholds | undefined>, _pictures: Record<string, DataView>,
  *   _building: DataView, _border: DataView, _truth: DataView, _heat: DataView }} Traits */
 /** @typedef {Omit<import("./dom.js").Model<Traits>, "send">} Model */
@@ -41,7 +43,7 @@ function render({ model, el }) {
   const backgrounds = pictures(model, building, border);
   const pixelArea = model.get("_pixel_area");
   let /** @type {Score | null} */ score = null;
-  let /** @type {import("./engine.js").Codes | null} */ codes = null;
+  let /** @type {import("./scores.js").Codes | null} */ codes = null;
   let /** @type {Place | null} */ pointed = null;
 
   const /** @type {[keyof Traits, () => void][]} */ listening = [];
@@ -167,7 +169,7 @@ function swatch(kind) {
 }
 
 /** The errors as buttons that bring each into the middle, rewritten a moment after the sliders rest: a drag needs the time.
- * @param {import("./engine.js").Workspace} space @param {import("./engine.js").Footprints} truth
+ * @param {import("./engine.js").Workspace} space @param {import("./scores.js").Footprints} truth
  * @param {(row: number, column: number, closer: number) => void} centre @param {Commit} commit */
 function errorList(space, truth, centre, commit) {
   const list = element("div", { className: "tnv2-errors" });

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..files import replacing
 from ..polygons import areas
-from .seams import Part, Seam, cut_pairs, find_seams, hang_together, union
+from .seams import Part, Seams, cut_pairs, find_seams, hang_together, union
 from .sheets import Sheet, instances_path, sheet_path
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def write_buildings(sheets: Sequence[Sheet], folder: Path, path: Path, crs: str)
     stamp = stamp_of(sheets, folder)
     if path.is_file() and (pyarrow.parquet.read_schema(path).metadata or {}).get(NOTE) == stamp:
         return
-    schema = geoparquet_schema().with_metadata({NOTE: stamp, b"geo": geo(crs)})
+    kinds = {"tiles": "string", "labels": "string", "pixels": "int64", "area_m2": "double", "building": "double"}
+    schema = pyarrow.schema({**kinds, "geometry": "binary"}, {NOTE: stamp, b"geo": geo(crs)})
     with replacing(path) as part, pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as writer:
         waiting = []
         for table in tables(sheets, folder, crs, schema):
@@ -61,8 +62,13 @@ def tables(sheets: Sequence[Sheet], folder: Path, crs: str, schema: "pyarrow.Sch
         return edge_frame(folder, sheets[place].name)
 
     seams = {(seam.first, seam.second): seam for seam in find_seams(sheets)}
+    pairs = (
+        ((first, a), (second, b))
+        for (first, second), seam in seams.items()
+        for a, b in cut_pairs(cut(first), cut(second), sheets[first].georeference, seam)
+    )
     groups: dict[int, list[list[Part]]] = {}
-    for group in hang_together(cut_parts(seams.values(), sheets, cut)):
+    for group in hang_together(pairs):
         groups.setdefault(group[0][0], []).append(group)
     joined: dict[int, list[int]] = {}
     for place, label in (part for begun in groups.values() for group in begun for part in group):
@@ -71,16 +77,6 @@ def tables(sheets: Sequence[Sheet], folder: Path, crs: str, schema: "pyarrow.Sch
         rows = [whole(group, sheets, seams, cut, crs) for group in groups.get(place, [])]
         alone = uncut(folder, sheet.name, joined.get(place, []), schema)
         yield pyarrow.concat_tables([alone, pyarrow.Table.from_pylist(rows, schema)])
-
-
-def cut_parts(
-    seams: Iterable[Seam], sheets: Sequence[Sheet], cut: Callable[[int], "pandas.DataFrame"]
-) -> Iterator[tuple[Part, Part]]:
-    """Yield pairs of (place in ``sheets``, label) that are parts of one building."""
-    for seam in seams:
-        first, second = cut(seam.first), cut(seam.second)
-        for a, b in cut_pairs(first, second, sheets[seam.first].georeference, seam):
-            yield (seam.first, a), (seam.second, b)
 
 
 def edge_frame(folder: Path, name: str) -> "pandas.DataFrame":
@@ -109,12 +105,8 @@ def uncut(folder: Path, name: str, joined: list[int], schema: "pyarrow.Schema") 
 
 
 def whole(
-    group: list[Part],
-    sheets: Sequence[Sheet],
-    seams: dict[tuple[int, int], Seam],
-    cut: Callable[[int], "pandas.DataFrame"],
-    crs: str,
-) -> dict[str, Any]:
+    group: list[Part], sheets: Sequence[Sheet], seams: Seams, cut: Callable[[int], "pandas.DataFrame"], crs: str
+) -> dict[str, object]:
     """Return the row of a building from its parts, (place in ``sheets``, label) each."""
     import geopandas
 
@@ -129,14 +121,6 @@ def whole(
         "building": float(np.average([part["building"] for part in parts], weights=pixels)),
         "geometry": geometry.wkb,
     }
-
-
-def geoparquet_schema() -> "pyarrow.Schema":
-    """Return the Arrow schema of the file."""
-    import pyarrow
-
-    kinds = {"tiles": "string", "labels": "string", "pixels": "int64", "area_m2": "double", "building": "double"}
-    return pyarrow.schema([*((name, pyarrow.type_for_alias(kind)) for name, kind in kinds.items()), ("geometry", "binary")])
 
 
 def geo(crs: str) -> bytes:

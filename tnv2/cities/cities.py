@@ -33,19 +33,7 @@ from ..network import FILES, checked_precision, sha256, weights_file
 from ..tiles import Raster, TileFiles, check_name, find_tiles
 from .buildings import write_buildings
 from .seams import corners_of
-from .sheets import (
-    Order,
-    Outcome,
-    finished,
-    forget,
-    instances_path,
-    map_tile,
-    name_of,
-    read_sheet,
-    room_in,
-    sheet_path,
-    stored_maps,
-)
+from .sheets import Order, Outcome, finished, instances_path, map_tile, name_of, read_sheet, room_in, sheet_path, stored_maps
 
 if TYPE_CHECKING:
     import geopandas
@@ -69,7 +57,7 @@ class CityMap:
     """
 
     folder: Path
-    tiles: tuple
+    tiles: tuple[str, ...]
     predicted: int
     relabelled: int
     scores: "pandas.DataFrame"
@@ -300,8 +288,9 @@ def finish(order: Order, outcomes: dict[str, Outcome], worked: Sequence[TileFile
     scores = city_table(scored, scored.values()) if scored else pandas.DataFrame()
     failures = pandas.DataFrame(failed, columns=["tile", "error"])
     with room_in(order.folder):
-        for name, _ in failed:
-            forget(order.folder, name)
+        for name, _ in failed:  # what was found with other thresholds; the maps stay
+            sheet_path(order.folder, name).unlink(missing_ok=True)
+            instances_path(order.folder, name).unlink(missing_ok=True)
         sweep(order.folder)
         write_buildings(sheets, order.folder, order.folder / "buildings.parquet", order.crs)
         for table, index in ((scores, "scores"), (failures, "failures")):

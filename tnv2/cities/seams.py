@@ -11,7 +11,7 @@ that was cut.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,21 +21,14 @@ if TYPE_CHECKING:
     import pandas
     from shapely.geometry.base import BaseGeometry
 
+    from .sheets import Sheet
+
 Part = tuple[int, int]  # of a building: the tile's place in a list, the instance's label
 Node = TypeVar("Node", bound=Any)
 
 ABUT = 0.5  # pixels between the sides of tiles that are adjacent, at most
 ON = 1e-3  # pixels: what is nearer to a side is on it, and what shares more of it shares a wall
 GRID = 2.0**-10  # of a pixel: what positions are rounded to in a union
-
-
-class Placed(Protocol):
-    """What has a place on the ground and a size, a Sheet or a Tile."""
-
-    @property
-    def georeference(self) -> Georeference: ...
-    @property
-    def shape(self) -> tuple[int, int]: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,10 @@ class Seam:
     facing: float
 
 
-def find_seams(sheets: Sequence[Placed]) -> list[Seam]:
+Seams = dict[tuple[int, int], Seam]  # {(first, second): Seam}
+
+
+def find_seams(sheets: Sequence["Sheet"]) -> list[Seam]:
     """Return the Seams of what has a ``georeference``, all in one CRS, and a ``shape``, from north to south."""
     import shapely
 
@@ -71,7 +67,7 @@ def corners_of(shape: tuple[int, int]) -> np.ndarray:
     return np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
 
 
-def seam_between(sheets: Sequence[Placed], first: int, second: int) -> Seam | None:
+def seam_between(sheets: Sequence["Sheet"], first: int, second: int) -> Seam | None:
     """Return the Seam of two sheets, None where they are not adjacent."""
     a, b = sheets[first], sheets[second]
     corners = a.georeference.to_pixels(b.georeference.to_world(corners_of(b.shape)))
@@ -144,7 +140,7 @@ def hang_together(pairs: Iterable[tuple[Node, Node]]) -> list[list[Node]]:
     return sorted(groups.values())
 
 
-def union(parts: dict[Part, "BaseGeometry"], sheets: Sequence[Placed], seams: dict[tuple[int, int], Seam]) -> "BaseGeometry":
+def union(parts: dict[Part, "BaseGeometry"], sheets: Sequence["Sheet"], seams: Seams) -> "BaseGeometry":
     """Return the union of ``parts``, {(place in ``sheets``, label): geometry}, as a geometry on the ground.
 
     seams : {(first, second): Seam}. Corners that lie on a straight line are left out, as those on a seam do.

@@ -56,7 +56,7 @@ class Sheet:
     """
 
     name: str
-    shape: tuple
+    shape: tuple[int, int]
     georeference: Georeference
     thresholds: Thresholds
     buildings: int
@@ -85,7 +85,7 @@ def map_tile(tile: TileFiles | str, order: Order) -> Outcome:
     stored = stored_maps(order.folder, name)
     try:
         seen = opened(tile, stored is None)
-        check_place(seen, order.crs)
+        where = checked_place(seen, order.crs)
     except Exception as error:  # files and servers fail in many ways
         return Outcome(name, error=f"{type(error).__name__}: {error}")
     network = stored or loaded(order)
@@ -94,7 +94,7 @@ def map_tile(tile: TileFiles | str, order: Order) -> Outcome:
     except (ValueError, RuntimeError) as error:  # too small a tile, too full a GPU
         return Outcome(name, error=f"{type(error).__name__}: {error}")
     with room_in(order.folder):
-        return Outcome(name, write_sheet(seen, probabilities, order, new=stored is None), predicted=stored is None)
+        return Outcome(name, write_sheet(seen, where, probabilities, order, new=stored is None), predicted=stored is None)
 
 
 def name_of(tile: TileFiles | str) -> str:
@@ -110,14 +110,16 @@ def opened(tile: TileFiles | str, with_mul: bool) -> Tile:
     return (tile if with_mul else replace(tile, mul=None)).read().replace(name=tile.name)
 
 
-def check_place(tile: Tile, crs: str) -> None:
-    """Raise ValueError unless the tile lies in the map's CRS."""
-    its = tile.georeference and tile.georeference.crs
-    if its != crs:
+def checked_place(tile: Tile, crs: str) -> Georeference:
+    """Return where a tile lies; raises ValueError unless that is in the map's CRS."""
+    where = tile.georeference
+    its = where and where.crs
+    if where is None or its != crs:
         raise ValueError(
             f"tile {tile.name!r} is in {its or 'no known CRS'} and the map in {crs}; a map has one. "
             + ("Map the tiles of each CRS into a folder of their own." if its else "Georeference the tile.")
         )
+    return where
 
 
 def loaded(order: Order) -> TernausNetV2:
@@ -148,26 +150,19 @@ def keep_freed_memory() -> None:
         mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the greatest that there is; larger pieces are handed back in any case
 
 
-def write_sheet(tile: Tile, probabilities: Probabilities, order: Order, new: bool) -> Sheet:
+def write_sheet(tile: Tile, where: Georeference, probabilities: Probabilities, order: Order, new: bool) -> Sheet:
     """Write the files of a tile and return its Sheet; the maps only if they are ``new``."""
-    assert tile.georeference, "check_place lets no tile in that has none"
     folder, name, rounded = order.folder, tile.name, probabilities.rounded()
     path = sheet_path(folder, name)
     path.unlink(missing_ok=True)  # from here on the tile is not done
     if new:
-        write_geotiff(maps_path(folder, name), np.stack(rounded.quantised(), axis=2), tile.georeference)
+        write_geotiff(maps_path(folder, name), np.stack(rounded.quantised(), axis=2), where)
     labels = label_instances(rounded, order.thresholds)
     frame = to_geodataframe(labels, tile, rounded)
     write_geoparquet(frame.assign(edge=frame["label"].isin(at_edge(labels))), instances_path(folder, name))
     found = None if tile.truth is None else match(tile.truth, labels, small="challenge")
-    sheet = Sheet(
-        name=name,
-        shape=tile.shape,
-        georeference=tile.georeference,
-        thresholds=order.thresholds,
-        buildings=len(frame),
-        score=found and Score(found.tp, found.fp, found.fn),
-    )
+    score = found and Score(found.tp, found.fp, found.fn)
+    sheet = Sheet(name, tile.shape, where, order.thresholds, len(frame), score)
     write_text(path, json.dumps(asdict(sheet)) + "\n")
     return sheet
 
@@ -207,12 +202,6 @@ def read_sheet(path: Path) -> Sheet:
     return Sheet(**record | made | {"shape": tuple(record["shape"])})
 
 
-def forget(folder: Path, name: str) -> None:
-    """Remove what was found on a tile with other thresholds; its maps stay."""
-    for path in (sheet_path(folder, name), instances_path(folder, name)):
-        path.unlink(missing_ok=True)
-
-
 @contextmanager
 def room_in(folder: Path) -> Iterator[None]:
     """Raise OSError with the remedy where writing inside fails."""
@@ -220,11 +209,8 @@ def room_in(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
-        raise OSError(
-            error.errno,
-            f"the map in {folder} cannot be written ({reason}). Make room or mend it, and run again: the "
-            "tiles that are done are kept.",
-        ) from error
+        remedy = "Make room or mend it, and run again: the tiles that are done are kept."
+        raise OSError(error.errno, f"the map in {folder} cannot be written ({reason}). {remedy}") from error
 
 
 def maps_path(folder: Path, name: str) -> Path:

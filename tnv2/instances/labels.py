@@ -6,7 +6,7 @@ flood. ``tnv2/browser/engine.js`` follows the same rule in the browser, pixel fo
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Probabilities:
 
     building: np.ndarray
     border: np.ndarray
-    origin: dict | None = None
+    origin: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("building", "border"):

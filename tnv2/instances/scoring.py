@@ -58,8 +58,8 @@ class Match(Score):
 
     pairs: np.ndarray
     iou: np.ndarray
-    merged: tuple = ()
-    split: tuple = ()
+    merged: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    split: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
 
 def match(truth_labels: np.ndarray, labels: np.ndarray, iou: float = 0.5, small: str = "kept") -> Match:

@@ -31,7 +31,7 @@ class Sweep:
         grid's points, axes in the order above.
     """
 
-    axes: dict
+    axes: dict[str, tuple[float, ...]]
     counts: np.ndarray
 
     @property
@@ -62,7 +62,8 @@ class Sweep:
 
     def at(self, point: Sequence[int]) -> Thresholds:
         """Return the Thresholds at a point of the grid, four indices."""
-        return Thresholds(*(self.axes[name][index] for name, index in zip(AXES, point, strict=True)))
+        mask, seed, border, min_area = (self.axes[name][index] for name, index in zip(AXES, point, strict=True))
+        return Thresholds(mask, seed, border, int(min_area))
 
     def plane(self) -> np.ndarray:
         """Return (S, B) F1 over seed and border, at the best mask and minimum area."""

@@ -50,7 +50,7 @@ def predict(model: TernausNetV2, tile: Tile, precision: str = "auto") -> Probabi
 class Eye:
     """A network as it predicts: what to call, its input channels, where and in which torch dtype it computes."""
 
-    network: Callable
+    network: Callable[[torch.Tensor], torch.Tensor]
     channels: int
     device: torch.device
     dtype: torch.dtype
@@ -166,8 +166,7 @@ def origin(model: TernausNetV2, dtype: torch.dtype) -> dict[str, Any] | None:
     """Return what a recipe needs of how maps were made; None for a model that ``load_model`` did not load."""
     if not hasattr(model, "origin"):
         return None
-    names = {dtype: name for name, dtype in PRECISIONS.items()}
-    return model.origin | {"precision": names[dtype], "thresholds": asdict(model.thresholds)}
+    return model.origin | {"precision": str(dtype).removeprefix("torch."), "thresholds": asdict(model.thresholds)}
 
 
 def best_precision(device: torch.device) -> torch.dtype:

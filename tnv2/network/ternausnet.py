@@ -5,7 +5,6 @@ CVPR Workshops 2018. Module names follow the published checkpoint, so its keys f
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
@@ -104,7 +103,7 @@ class TernausNetV2(nn.Module):
 
     thresholds: Thresholds
     copes_without_mul: bool
-    origin: dict[str, Any]
+    origin: dict[str, str]
 
     def __init__(
         self,

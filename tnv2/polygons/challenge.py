@@ -38,9 +38,7 @@ def write_challenge_csv(
         csv.writer(file).writerows([COLUMNS, *rows])
 
 
-def challenge_rows(
-    name: str, labels: np.ndarray, probabilities: Probabilities | None = None
-) -> list[tuple[str, int, str, float]]:
+def challenge_rows(name: str, labels: np.ndarray, probabilities: Probabilities | None) -> list[tuple[str, int, str, float]]:
     """Return the rows of one tile."""
     from shapely import to_wkt
 
@@ -76,7 +74,7 @@ def read_challenge_csv(path: PathLike, shape: tuple[int, int] = (650, 650)) -> "
     return LabelsOfTiles(path, buildings, shape)
 
 
-class LabelsOfTiles(Mapping):
+class LabelsOfTiles(Mapping[str, np.ndarray]):
     """{image id: (H, W) int32 labels}, drawn anew each time from {image id: [[ring, ...], ...]} of the file ``path``."""
 
     def __init__(self, path: Path, buildings: dict[str, list[Rings]], shape: tuple[int, int]) -> None:

@@ -5,25 +5,20 @@ meeting of several to the next, or around. Each is made once and simplified once
 built from it, so that neighbours share their wall exactly. Positions are column and row; (0, 0) is the upper left corner.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 STRAY = 0.02  # the share of its area that an instance may win or lose by simplifying
 SHRINK = 0.8  # what is left of an instance's tolerance where it does
 FINE = 1 / 16  # tolerances under this share of a pixel leave no corner out
 
 
-def outlines(index: np.ndarray, tolerance: float = 0.0, metric: "ArrayLike" = ((1, 0), (0, 1))) -> np.ndarray:
+def outlines(index: np.ndarray, tolerance: float = 0.0, metric: np.ndarray | None = None) -> np.ndarray:
     """Return (N,) shapely Polygons and MultiPolygons, all valid, of the instances 1..N of (H, W) ``index``.
 
     tolerance : how far an outline may move, in units of ``metric``; at 0 outlines are the edges of the pixels. Otherwise
         corners are left out (Douglas-Peucker), and less of them where an instance would win or lose more than 2 % of its
         area, lose a part or a hole, or run into another.
-    metric : (2, 2) matrix that takes a (column, row) vector to the units of ``tolerance``.
+    metric : (2, 2) matrix that takes a (column, row) vector to the units of ``tolerance``; None for pixels.
 
     >>> from shapely import normalize  # to start each ring at the same corner everywhere
     >>> normalize(outlines(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]]))).tolist()
@@ -35,7 +30,7 @@ def outlines(index: np.ndarray, tolerance: float = 0.0, metric: "ArrayLike" = ((
     exact = polygons(lines, sides, index)
     if not tolerance:
         return exact
-    metric = np.asarray(metric, float)
+    metric = np.eye(2) if metric is None else metric
     floor = FINE * np.linalg.norm(metric, axis=0).min()
     measured = shapely.transform(lines, lambda points: points @ metric.T)
     tolerances = np.full(len(exact) + 1, float(tolerance))

@@ -61,10 +61,8 @@ def to_geodataframe(
         warnings.warn(placeless(tile), stacklevel=2)
     numbers, index = numbered(labels)
     where = tile.georeference or PIXELS
-    metric = where.ground(tile.shape) if simplify else None
-    geometry = shapely.orient_polygons(
-        shapely.transform(outlines(index, simplify, np.eye(2) if metric is None else metric), where.to_world)
-    )
+    shapes = outlines(index, simplify, where.ground(tile.shape) if simplify else None)
+    geometry = shapely.orient_polygons(shapely.transform(shapes, where.to_world))
     frame = {
         "label": numbers.astype(np.int32),
         "pixels": np.bincount(index.ravel(), minlength=1)[1:],

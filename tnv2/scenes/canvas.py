@@ -5,7 +5,6 @@ the street, origin in the middle of the canvas.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from shapely import Polygon, union_all
@@ -13,9 +12,6 @@ from skimage.draw import polygon
 
 from .reflectance import REFLECTANCE, mix
 from .sensor import METRES
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 Box = tuple[float, float, float, float] | np.ndarray  # middle and half sizes, in street coordinates
 
@@ -46,7 +42,7 @@ class Canvas:
         offsets = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (half_width, half_height)
         return self.to_pixels((x, y) + offsets @ np.array([(cos, sin), (-sin, cos)]))
 
-    def to_pixels(self, points: "ArrayLike") -> np.ndarray:
+    def to_pixels(self, points: np.ndarray | tuple[float, float]) -> np.ndarray:
         """Return street coordinates as column, row."""
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return np.asarray(points) @ np.array([(cos, sin), (-sin, cos)]) + self.size / 2
@@ -80,17 +76,9 @@ class Canvas:
         known = REFLECTANCE[material] if isinstance(material, str) else material
         self.fill(self.corners(box), np.asarray(known) * bright, roughness)
 
-    def blob(
-        self,
-        x: float,
-        y: float,
-        half_width: float,
-        half_height: float,
-        material: str,
-        bright: float = 1.0,
-        roughness: float = 0.06,
-    ) -> None:
-        """Paint a round patch with a winding edge: a pond, a bunker, a bare spot."""
+    def blob(self, box: Box, material: str, bright: float = 1.0, roughness: float = 0.06) -> None:
+        """Paint a round patch with a winding edge, about as large as a box: a pond, a bunker, a bare spot."""
+        x, y, half_width, half_height = box
         angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
         radius = 1 + sum(self.rng.normal(0, 0.25 / k) * np.cos(k * angles + self.rng.uniform(0, 6)) for k in (2, 3, 5))
         points = np.stack([x + half_width * radius * np.cos(angles), y + half_height * radius * np.sin(angles)], axis=1)
@@ -148,21 +136,17 @@ class Canvas:
         away = np.hypot(rows - row, columns - column) / radius + self.rng.normal(0, 0.12, rows.shape)
         crown = (away < 1) & (roof_too | ~self.built[rows, columns])
         at = rows[crown], columns[crown]
-        green = (
-            mix("tree", "dry grass", self.rng.uniform(0, 0.3)) * self.rng.lognormal(0, 0.25) * self.rng.normal(1, 0.05, 8)
-        )
-        self.reflectance[at] = green
+        green = mix("tree", "dry grass", self.rng.uniform(0, 0.3)) * self.rng.lognormal(0, 0.25)
+        self.reflectance[at] = green * self.rng.normal(1, 0.05, 8)
         self.roughness[at] = 0.30
         dome = np.sqrt(np.maximum(0.05, 1 - away[crown] ** 2)) * radius * METRES * 1.6
         self.height[at] = np.maximum(self.height[at], dome.astype(np.float32))
 
-    def car(
-        self, x: float, y: float, turn: float = 0.0, length: float = 4.5, width: float = 1.9, height: float = 1.4
-    ) -> None:
-        """Draw a car, or a lorry of other metres."""
-        paint = self.rng.choice([0.04, 0.08, 0.2, 0.45, 0.6]) * np.linspace(
-            self.rng.uniform(0.7, 1.3), self.rng.uniform(0.7, 1.3), 8
-        )
+    def car(self, x: float, y: float, turn: float = 0.0, size: tuple[float, float, float] = (4.5, 1.9, 1.4)) -> None:
+        """Draw a car, or a lorry of another ``size``: length, width and height in metres."""
+        length, width, height = size
+        shade, ends = self.rng.choice([0.04, 0.08, 0.2, 0.45, 0.6]), self.rng.uniform(0.7, 1.3, 2)
+        paint = shade * np.linspace(ends[0], ends[1], 8)
         pixels = self.inside(self.corners((x, y, length / METRES / 2, width / METRES / 2), turn))
         if len(pixels[0]) and not self.built[pixels].any():
             self.reflectance[pixels] = paint

@@ -14,11 +14,11 @@ from .reflectance import mix
 class Style:
     """How a style of city is laid out: lengths in px drawn between two bounds, and what fills its blocks, by share."""
 
-    road: tuple
-    depth: tuple  # of half a block, from street to the next
-    length: tuple  # of a block
-    grounds: tuple  # pairs of materials that mix
-    blocks: dict
+    road: tuple[float, float]
+    depth: tuple[float, float]  # of half a block, from street to the next
+    length: tuple[float, float]  # of a block
+    grounds: tuple[tuple[str, str], ...]  # pairs of materials that mix
+    blocks: dict[str, float]
     surface: str = "asphalt"
 
 
@@ -147,9 +147,8 @@ class District(Lots):
                 self.hall(x, kerb + side * 0.62 * depth, half * rng.uniform(0.35, 0.85), depth * rng.uniform(0.15, 0.32))
                 self.car_park(x, half - 12, kerb + side * 0.14 * depth, 0.1 * depth)
                 for _ in range(rng.poisson(1.5)):
-                    self.car(
-                        x + rng.uniform(-0.9, 0.9) * half, kerb + side * rng.uniform(0.22, 0.3) * depth, 0, 14, 2.6, 3.5
-                    )
+                    at = x + rng.uniform(-0.9, 0.9) * half, kerb + side * rng.uniform(0.22, 0.3) * depth
+                    self.car(*at, 0, (14, 2.6, 3.5))
                 for _ in range(rng.poisson(3)):
                     at = x + rng.uniform(-1, 1) * half, kerb + side * rng.choice((0.03, 0.97)) * depth
                     self.tree(*at, rng.uniform(4, 10))
@@ -184,7 +183,7 @@ class District(Lots):
             for material, radius in (("water", 45), ("sand", 18), ("sand", 18), ("sand", 14), ("soil", 30), ("tree", 12)):
                 at = x + rng.uniform(-0.9, 0.9) * half_width, y + rng.uniform(-0.8, 0.8) * half_height
                 if rng.random() < 0.6:
-                    self.blob(*at, radius * rng.uniform(0.6, 1.8), radius * rng.uniform(0.5, 1), material)
+                    self.blob((*at, radius * rng.uniform(0.6, 1.8), radius * rng.uniform(0.5, 1)), material)
         self.paint((x, y + rng.uniform(-0.8, 0.8) * half_height, half_width, 3), rng.choice(("sand", "concrete")))
         for _ in range(rng.poisson(14)):
             self.tree(x + rng.uniform(-1, 1) * half_width, y + rng.uniform(-1, 1) * half_height, rng.uniform(4, 13))
@@ -210,13 +209,7 @@ class District(Lots):
         self.paint((x, y, half_width, half_height), self.ground, rng.uniform(0.9, 1.4), 0.15)
         for _ in range(rng.poisson(3)):
             at = x + rng.uniform(-0.9, 0.9) * half_width, y + rng.uniform(-0.8, 0.8) * half_height
-            self.blob(
-                *at,
-                rng.uniform(10, 60),
-                rng.uniform(8, 40),
-                rng.choice(("soil", "sand", "asphalt", "dry grass")),
-                rng.uniform(0.8, 1.2),
-                0.12,
-            )
+            box = (*at, rng.uniform(10, 60), rng.uniform(8, 40))
+            self.blob(box, rng.choice(("soil", "sand", "asphalt", "dry grass")), rng.uniform(0.8, 1.2), 0.12)
         for _ in range(rng.poisson(12)):
             self.tree(x + rng.uniform(-1, 1) * half_width, y + rng.uniform(-1, 1) * half_height, rng.uniform(2, 7))

@@ -52,7 +52,7 @@ class Lots(Canvas):
         if rng.random() < 0.4:
             self.paint((x, near + side * 0.4 * space, 0.6 * half, 0.4 * space), "concrete", rng.uniform(0.6, 1.2))
         if rng.random() < 0.3:
-            self.blob(x + rng.uniform(-0.4, 0.4) * half, middle, rng.uniform(6, 14), rng.uniform(5, 9), "pool", 1, 0.03)
+            self.blob((x + rng.uniform(-0.4, 0.4) * half, middle, rng.uniform(6, 14), rng.uniform(5, 9)), "pool", 1, 0.03)
         if rng.random() < 0.2:
             box = (x + rng.choice((-1, 1)) * (half - 9), far - side * 10, rng.uniform(4, 8), rng.uniform(4, 8))
             self.building([box], rng.choice(HALL_ROOFS), 2.3, rng.choice((0, 0.3)))
@@ -117,9 +117,8 @@ class Lots(Canvas):
                 self.on_roof((x + dx, y, 1.5, 0.8 * half_depth), rng.choice((0.7, 1.4)))
         for _ in range(rng.poisson(6)):
             at = x + rng.uniform(-0.85, 0.85) * half_width, y + rng.uniform(-0.85, 0.85) * half_depth
-            self.on_roof(
-                (*at, rng.uniform(2, 7), rng.uniform(2, 5)), rng.choice((0.5, 0.7, 1.3)), height=rng.uniform(0.5, 2)
-            )
+            box = (*at, rng.uniform(2, 7), rng.uniform(2, 5))
+            self.on_roof(box, rng.choice((0.5, 0.7, 1.3)), height=rng.uniform(0.5, 2))
 
     def tower(self, x: float, y: float, half_width: float, half_depth: float) -> None:
         """Draw a high flat roof with a parapet and a lift house."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import shapely
 
 from ..files import PathLike, checked_name, write_text
 from ..tiles import Georeference, Tile, rasterise, write_geotiff
@@ -23,29 +24,32 @@ class Scene:
     """
 
     tile: Tile
-    footprints: list
+    footprints: list[np.ndarray]
     native_mul: np.ndarray
 
     def save(self, folder: PathLike) -> None:
         """Write RGB-PanSharpen, MUL-PanSharpen, MUL and footprints under ``folder``, named and laid out as SpaceNet 2's."""
-        folder, name, where = Path(folder), checked_name(self.tile.name), self.tile.georeference
-        assert where is not None
-        assert self.tile.mul is not None
+        folder, name, (where, mul) = Path(folder), checked_name(self.tile.name), self.place_and_bands()
         a, _, c, _, e, f = where.transform
         coarse = Georeference((NATIVE * a, 0, c, 0, NATIVE * e, f), where.crs)
         products = {
             "RGB-PanSharpen": (self.tile.rgb, where),
-            "MUL-PanSharpen": (self.tile.mul, where),
+            "MUL-PanSharpen": (mul, where),
             "MUL": (self.native_mul, coarse),
         }
         for product, (bands, grid) in products.items():
             write_geotiff(folder / product / f"{product}_{name}.tif", bands, grid)
         rings = [where.to_world(np.vstack([ring, ring[:1]])).tolist() for ring in self.footprints]
-        features = [
-            {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}} for ring in rings
-        ]
+        polygons = [{"type": "Polygon", "coordinates": [ring]} for ring in rings]
+        features = [{"type": "Feature", "properties": {}, "geometry": polygon} for polygon in polygons]
         text = json.dumps({"type": "FeatureCollection", "features": features})
         write_text(folder / "geojson" / "buildings" / f"buildings_{name}.geojson", text + "\n")
+
+    def place_and_bands(self) -> tuple[Georeference, np.ndarray]:
+        """Return the tile's Georeference and (H, W, 8) MUL; raises ValueError for a tile that lacks one."""
+        if self.tile.georeference is None or self.tile.mul is None:
+            raise ValueError(f"{self.tile} lacks a georeference or MUL; a scene has both. Pass what render_scene gives.")
+        return self.tile.georeference, self.tile.mul
 
     def cut(self, size: int) -> list["Scene"]:
         """Return Scenes of the ``size`` x ``size`` px squares that fit in, row by row, named img1, img2 ... as their place.
@@ -54,28 +58,25 @@ class Scene:
         of 4, a native pixel of MUL.
         """
         height, width = self.tile.shape
-        if size < NATIVE or size % NATIVE or size > min(height, width):
-            raise ValueError(
-                f"size is {size}; it must be a multiple of {NATIVE}, up to the scene's {min(height, width)} px."
-            )
+        most = min(height, width)
+        if size < NATIVE or size % NATIVE or size > most:
+            raise ValueError(f"size is {size}; it must be a multiple of {NATIVE}, up to the scene's {most} px.")
         corners = [(top, left) for top in range(0, height - size + 1, size) for left in range(0, width - size + 1, size)]
         return [self.square(f"AOI_0_Synthetic_img{number}", *corner, size) for number, corner in enumerate(corners, 1)]
 
     def square(self, name: str, top: int, left: int, size: int) -> "Scene":
         """Return the Scene of ``size`` x ``size`` px from row ``top`` and column ``left``."""
-        import shapely
-
-        tile, coarse = self.tile, [slice(start // NATIVE, (start + size) // NATIVE) for start in (top, left)]
+        whole, mul = self.place_and_bands()
+        coarse = [slice(start // NATIVE, (start + size) // NATIVE) for start in (top, left)]
         rows, columns = slice(top, top + size), slice(left, left + size)
-        assert tile.georeference is not None
-        a, b, _, d, e, _ = tile.georeference.transform
-        [(c, f)] = tile.georeference.to_world([(left, top)])
-        where = Georeference((a, b, c, d, e, f), tile.georeference.crs)
+        a, b, _, d, e, _ = whole.transform
+        [(c, f)] = whole.to_world([(left, top)])
+        where = Georeference((a, b, c, d, e, f), whole.crs)
         frame = shapely.box(left, top, left + size, top + size)
         parts = shapely.get_parts(shapely.intersection([shapely.Polygon(ring) for ring in self.footprints], frame))
         polygons = [part for part in parts if part.geom_type == "Polygon" and not part.is_empty]
         rings = [np.array(polygon.exterior.coords[:-1]) - (left, top) for polygon in polygons]
-        rgb, mul = (np.ascontiguousarray(np.asarray(array)[rows, columns]) for array in (tile.rgb, tile.mul))
+        rgb, mul = (np.ascontiguousarray(array[rows, columns]) for array in (self.tile.rgb, mul))
         truth = rasterise([[ring] for ring in rings], (size, size))
         return Scene(Tile(rgb, mul, name, where, truth), rings, np.ascontiguousarray(self.native_mul[tuple(coarse)]))
 
@@ -109,6 +110,6 @@ def render_scene(seed: int, size: int = 650, style: str | None = None) -> Scene:
 
 
 def write_samples(folder: PathLike) -> None:
-    """Write the tiles of ``sample_data/``: a district of terraces and a suburb; training draws other seeds."""
+    """Write the tiles of ``sample_data/``: one of each style; training draws other seeds."""
     for seed, style in SAMPLES.items():
         render_scene(seed, style=style).save(Path(folder) / "AOI_0_Synthetic")

@@ -23,7 +23,7 @@ class Georeference:
     crs : coordinate reference system of x and y as "EPSG:4326"; "" where the file does not say.
     """
 
-    transform: tuple
+    transform: tuple[float, ...]
     crs: str = ""
 
     def __post_init__(self) -> None:

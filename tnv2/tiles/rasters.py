@@ -80,7 +80,10 @@ class Raster:
         self._piece = self._tall * wide * first.count * self.dtype.itemsize
 
     def _check(self, bands: int, product: str) -> None:
-        if self.bands != bands or any(part.shape != self.shape for part in self._parts):
+        alike = all((part.shape, part.dtypes[0]) == (self.shape, self.dtype) for part in self._parts)
+        if not alike:
+            raise ValueError(f"{self.path} has pages of several sizes or dtypes. Keep one page a band, all alike.")
+        if self.bands != bands:
             raise ValueError(
                 f"{self.path} has {self.bands} band{'s' if self.bands > 1 else ''}; SpaceNet's {product} has {bands}. "
                 + (
@@ -131,7 +134,7 @@ class Raster:
                 f"{self.path} declares {height} x {width} px, {size >> 20} MB in memory; a tile has at most {LONGEST} px a "
                 f"side and {LARGEST >> 20} MB. Cut it into tiles, with gdal_retile.py for instance."
             )
-        return self.rows(0, height)
+        return np.ascontiguousarray(self.rows(0, height))
 
     def rows(self, first: int, last: int) -> np.ndarray:
         """Return rows ``first`` to ``last``, the last one excluded, as (rows, W, bands).
@@ -140,8 +143,8 @@ class Raster:
         """
         window = (first, last), (0, self.shape[1])
         with self._told(f"It is damaged or cut short, at rows {first} to {last} or so. Fetch it again."):
-            planes = [plane for part in self._parts for plane in part.read(window=window)]
-        image = np.stack(planes, axis=2)
+            planes = [part.read(window=window) for part in self._parts]
+        image = np.moveaxis(planes[0] if len(planes) == 1 else np.concatenate(planes), 0, 2)
         if image.dtype == np.float32 and not np.isfinite(image).all():
             count = np.count_nonzero(~np.isfinite(image))
             raise ValueError(

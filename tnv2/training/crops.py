@@ -46,7 +46,7 @@ class Crops:
 
 
 def warped(
-    image: np.ndarray, targets: np.ndarray, size: int, rng: np.random.Generator, variety: float = 1.0
+    image: np.ndarray, targets: np.ndarray, size: int, rng: np.random.Generator, variety: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a random ``size`` x ``size`` crop of both, turned, mirrored and scaled by up to 1.45 ** variety."""
     height, width = targets.shape[:2]
@@ -73,7 +73,7 @@ def warped(
     return np.concatenate(parts, axis=2), warp(targets)
 
 
-def recoloured(image: np.ndarray, rng: np.random.Generator, variety: float = 1.0) -> np.ndarray:
+def recoloured(image: np.ndarray, rng: np.random.Generator, variety: float) -> np.ndarray:
     """Return the bands with other contrast, tint, gamma, sharpness and noise, as other days and sensors would give."""
     rgb, mul = image[..., :3], image[..., 3:]
     low, high = variety * rng.uniform(-0.08, 0.08), rng.choice((1, 2 ** (variety * rng.uniform(-1, 1))))

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -22,6 +21,8 @@ from .crops import Crops
 from .examples import example, guessed_mul
 from .settings import Settings
 from .targets import segmentation_loss
+
+Part = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
 
 # What goes with the mini network: the best of a sweep over its training pictures of Las Vegas and scenes of other seeds.
 THRESHOLDS = Thresholds(min_area=80)
@@ -77,7 +78,7 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.rate, settings.steps, pct_start=0.05, final_div_factor=100
     )
-    state = {"model": model, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
+    state: dict[str, Part] = {"model": model, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
     done = restore(checkpoint, settings, state) if checkpoint and Path(checkpoint).exists() else 0
     bar = tqdm(total=settings.steps, initial=done, desc="training", mininterval=10)
     for step, batch in enumerate(batches(crops, done, settings.steps, 1 if place.type == "cpu" else 8), done + 1):
@@ -121,14 +122,14 @@ def blend(averaged: nn.Module, model: nn.Module, keep: float) -> None:
         old.copy_(keep * old + (1 - keep) * new if old.is_floating_point() else new)
 
 
-def keep(checkpoint: PathLike, settings: Settings, step: int, state: dict[str, Any]) -> None:
+def keep(checkpoint: PathLike, settings: Settings, step: int, state: dict[str, Part]) -> None:
     """Write a checkpoint, whole or not at all."""
     record = {"settings": asdict(settings), "step": step}
     with replacing(Path(checkpoint)) as part:
         torch.save(record | {name: thing.state_dict() for name, thing in state.items()}, part)
 
 
-def restore(checkpoint: PathLike, settings: Settings, state: dict[str, Any]) -> int:
+def restore(checkpoint: PathLike, settings: Settings, state: dict[str, Part]) -> int:
     """Load a checkpoint into the parts of ``state`` and return the steps that are done."""
     record = torch.load(checkpoint, map_location="cpu", weights_only=True)
     if record["settings"] != asdict(settings):

@@ -7,6 +7,7 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
+import traitlets
 
 from ..pictures import COMPOSITES, PALETTE, difference_map, normalised_difference, scaled
 from ..tiles import BANDS, Tile, checked_image
@@ -50,8 +51,6 @@ class BandViewer(ipywidgets.VBox):
         self._image = tile.rgb if tile.mul is None else tile.mul  # (H, W, B)
         self.bands = ("red", "green", "blue") if tile.mul is None else BANDS
         self.wavelengths = np.array([CENTRES[name] for name in self.bands])
-        self.picture: np.ndarray | None = None
-        self.native_picture: np.ndarray | None = None
         self.limits: np.ndarray | None = None
         self._pixels: list[tuple[int, int]] = []
         self._newest = -1
@@ -117,7 +116,7 @@ class BandViewer(ipywidgets.VBox):
             view.on_msg(self._asked)
         self._histogram, self._spectrum = Chart(), Chart()
 
-    def _changed(self, change: Any) -> None:
+    def _changed(self, change: traitlets.Bunch) -> None:
         """Draw once, after the composite and its three bands agree."""
         with self._lock:
             if self._settling:
@@ -207,7 +206,7 @@ def dropdown(
     return ipywidgets.Dropdown(options=options, value=chosen, description=description, tooltip=tooltip, layout=layout)
 
 
-def checked_pixels(pixels: Any, shape: tuple[int, int]) -> list[tuple[int, int]]:
+def checked_pixels(pixels: Iterable[tuple[int, int]], shape: tuple[int, int]) -> list[tuple[int, int]]:
     """Return at most two (row, column) within ``shape`` as a list of pairs of int; raise ValueError for anything else."""
     try:
         pairs = [(index(row), index(column)) for row, column in pixels]

@@ -6,17 +6,16 @@ The page holds the same script as the widget.
 import base64
 import html
 import json
+import re
 import zlib
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from ..files import PathLike, write_text
 from .views import joined, source
 
-SCRIPT = joined("engine.js", "dom.js", "stage.js", "tuner.js")
+SCRIPT = joined("engine.js", "scores.js", "paint.js", "dom.js", "stage.js", "tuner.js")
 ARRAYS = ("_building", "_border", "_truth", "_heat")
 
 
@@ -25,10 +24,8 @@ def handout(state: dict[str, Any]) -> str:
 
     Maps and footprints are deflated, pictures are JPEG: they are looked at, never computed with.
     """
-    height, width = state["_shape"]
-    pictures = {
-        name: jpeg(np.frombuffer(rgb, np.uint8).reshape(height, width, 3)) for name, rgb in state["_pictures"].items()
-    }
+    shape = (*state["_shape"], 3)
+    pictures = {name: jpeg(np.frombuffer(rgb, np.uint8).reshape(shape)) for name, rgb in state["_pictures"].items()}
     content = {
         "traits": {name: value for name, value in state.items() if name not in (*ARRAYS, "_pictures")},
         "arrays": {name: packed(zlib.compress(state[name], 9)) for name in ARRAYS},
@@ -40,18 +37,7 @@ def handout(state: dict[str, Any]) -> str:
         "module": SCRIPT.replace("export default { render };", ""),
         "state": json.dumps(content).replace("<", "\\u003c"),  # so that no name can end the script
     }
-    page = source("handout.html")
-    before = {name: page.index(f"<!-- {name} -->") for name in parts}
-    for name in sorted(
-        parts, key=lambda name: before[name], reverse=True
-    ):  # from the end, so that what is put in is not searched
-        page = page[: before[name]] + parts[name] + page[before[name] + len(f"<!-- {name} -->") :]
-    return page
-
-
-def write_handout(path: PathLike, state: dict[str, Any]) -> None:
-    """Write a handout, whole or not at all."""
-    write_text(Path(path), handout(state))
+    return re.sub("<!-- (.+) -->", lambda place: parts[place[1]], source("handout.html"))
 
 
 def jpeg(rgb: np.ndarray) -> bytes:

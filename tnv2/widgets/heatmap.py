@@ -1,7 +1,6 @@
 """Heat map: a sweep's scores as cells to click, each of which moves a tuner."""
 
 from dataclasses import replace
-from typing import Any
 
 import anywidget
 import numpy as np
@@ -67,7 +66,7 @@ class SweepMap(anywidget.AnyWidget):
         self.point = cell
 
     @traitlets.validate("point")
-    def _within(self, proposal: Any) -> list[int]:
+    def _within(self, proposal: traitlets.Bunch) -> list[int]:
         point = proposal["value"]
         if len(point) != 2 or not all(0 <= i < len(axis) for i, axis in zip(point, (self.seeds, self.borders), strict=True)):
             size = f"{len(self.seeds)} seeds by {len(self.borders)} borders"
@@ -82,13 +81,8 @@ class SweepMap(anywidget.AnyWidget):
 
 def cell_of(sweep: Sweep, thresholds: Thresholds) -> list[int]:
     """Return [seed index, border index] of Thresholds in a sweep's grid, or [] where they are not on it."""
-    axes = sweep.axes["seed"], sweep.axes["border"]
-    on_grid = thresholds.seed in axes[0] and thresholds.border in axes[1]
-    return (
-        [axis.index(value) for axis, value in zip(axes, (thresholds.seed, thresholds.border), strict=True)]
-        if on_grid
-        else []
-    )
+    found = [(sweep.axes["seed"], thresholds.seed), (sweep.axes["border"], thresholds.border)]
+    return [axis.index(value) for axis, value in found] if all(value in axis for axis, value in found) else []
 
 
 def colours_of(plane: np.ndarray) -> list[list[str]]:

@@ -1,24 +1,21 @@
 """Widgets: state in Python, views in the browser that only render."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import anywidget
 import numpy as np
 import traitlets
 
-from ..files import PathLike
+from ..files import PathLike, write_text
 from ..instances import Match, Probabilities, Recipe, Thresholds, label_instances, match
 from ..pictures import PALETTE, false_colour, probability_map, true_colour
 from ..tiles import Tile
-from .handouts import SCRIPT, write_handout
+from .handouts import SCRIPT, handout
 from .views import source
 
 PRACTICE = Thresholds(mask=0.3, seed=0.8, border=0.8)  # of a first-place solution on the same network
 THRESHOLDS = ("mask", "seed", "border", "min_area")
-STATE = (
-    *(*THRESHOLDS, "show", "under", "opacity", "outlines", "_name", "_shape", "_presets", "_palette", "_heat"),
-    *("_pictures", "_building", "_border", "_truth", "_pixel_area"),
-)  # what the view reads
 
 
 class ThresholdTuner(anywidget.AnyWidget):
@@ -121,4 +118,4 @@ class ThresholdTuner(anywidget.AnyWidget):
 
     def save_handout(self, path: PathLike) -> None:
         """Write the tuner as it stands to one HTML file that opens from disk, with the same controls and scores."""
-        write_handout(path, {name: getattr(self, name) for name in STATE})
+        write_text(Path(path), handout({name: getattr(self, name) for name in ThresholdTuner.class_own_traits(sync=True)}))

@@ -153,7 +153,7 @@ class Strips:
         list(self.pool.map(alone, strips))
 
 
-class Scratch(dict):
+class Scratch(dict[str | int, torch.Tensor]):
     """Memory that is used again and again, as fresh memory is slow at first: tensors of bytes by name."""
 
     def take(self, name: str | int, shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:

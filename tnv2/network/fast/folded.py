@@ -11,9 +11,8 @@ from torch.nn import functional as F
 from ..ternausnet import ABN, STAGES, ResidualBlock, TernausNetV2
 from .convolutions import Step, Strips, doubled, doubled_weights, winograd, winograd_weights
 
-READY: WeakKeyDictionary[TernausNetV2, tuple[Any, "Folded"]] = (
-    WeakKeyDictionary()
-)  # network: (what its tensors were, Folded)
+# network: (what its tensors were, Folded)
+READY: WeakKeyDictionary[TernausNetV2, tuple[object, "Folded"]] = WeakKeyDictionary()
 
 
 def folded(model: TernausNetV2, dtype: torch.dtype) -> Step:

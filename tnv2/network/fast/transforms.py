@@ -51,14 +51,7 @@ def pixel(image: ndarray, row: int, column: int, zeros: ndarray) -> ndarray:
 
 @register_jitable
 def differences(
-    a: ndarray,
-    b: ndarray,
-    c: ndarray,
-    d: ndarray,
-    out0: ndarray,
-    out1: ndarray,
-    out2: ndarray,
-    out3: ndarray,
+    a: ndarray, b: ndarray, c: ndarray, d: ndarray, out0: ndarray, out1: ndarray, out2: ndarray, out3: ndarray
 ) -> None:
     """F(2, 3)'s input transform of four neighbours."""
     for k in range(len(a)):
@@ -80,14 +73,7 @@ def sums(a: ndarray, b: ndarray, c: ndarray, d: ndarray, out0: ndarray, out1: nd
 
 @register_jitable
 def active_sums(
-    a: ndarray,
-    b: ndarray,
-    c: ndarray,
-    d: ndarray,
-    bias: ndarray,
-    slope: float,
-    out0: ndarray,
-    out1: ndarray,
+    a: ndarray, b: ndarray, c: ndarray, d: ndarray, bias: ndarray, slope: float, out0: ndarray, out1: ndarray
 ) -> None:
     """The same plus a bias, through a leaky ReLU."""
     for k in range(len(a)):
@@ -153,15 +139,7 @@ def steps(image: ndarray, top: int, channel: int, zeros: ndarray, out: ndarray) 
                 both[k] = stored((s - r) - (q - p), d[k])
 
 
-def stairs(
-    value: ndarray,
-    across: ndarray,
-    down: ndarray,
-    both: ndarray,
-    bias: ndarray,
-    slope: float,
-    out: ndarray,
-) -> None:
+def stairs(value: ndarray, across: ndarray, down: ndarray, both: ndarray, bias: ndarray, slope: float, out: ndarray) -> None:
     """Write the pixels that products make, through a leaky ReLU, to ``out`` (n, 2, W, 2, K).
 
     value, across, down, both : products of ``steps``, (n + 1, W + 1, K or 2 K or 2 K or 4 K). bias : (K,). slope : of
