@@ -158,21 +158,21 @@ def test_a_building_a_pixel_is_matched_without_a_table_of_all_pairs():
     assert match(labels, labels[::-1]).tp == 90_000
 
 
-def test_a_dense_tile_is_matched_faster_than_its_buildings_are_looked_up():
+def test_a_dense_tile_is_matched_faster_than_its_pairs_are_sorted():
     rows, columns = np.mgrid[:650, :650]
     truth = (1 + rows // 52 * 12 + columns // 54).astype(np.int32) * (rows % 52 < 44) * (columns % 54 < 44)
     labels = np.roll(truth, (4, 5), axis=(0, 1))
     assert truth.max() >= 150
-    times, one_by_one = [], []
+    times, sorting = [], []
     for _ in range(7):
         start = time.perf_counter()
         found = match(truth, labels)
         times.append(time.perf_counter() - start)
         start = time.perf_counter()
-        assert sum((labels == label).any() for label in range(1, labels.max() + 1)) == labels.max()
-        one_by_one.append(time.perf_counter() - start)
+        np.unique(truth.ravel() * np.int64(1000) + labels.ravel(), return_counts=True)
+        sorting.append(time.perf_counter() - start)
     assert found.f1 > 0.9
-    assert min(times) < min(one_by_one)
+    assert min(times) < min(sorting)
 
 
 def test_a_table_of_cities_stands_beside_the_published_one():

@@ -88,9 +88,15 @@ def match(truth_labels: np.ndarray, labels: np.ndarray, iou: float = 0.5, small:
     least = {"kept": (1, 1), "challenge": (SMALL + 1, 1), "solaris": (SMALL, SMALL)}.get(small)
     if least is None:
         raise ValueError(f'small is {small!r}; it must be "kept", "challenge" or "solaris".')
-    footprints, truth_area, truth = numbered(truth_labels, least[0])
-    instances, area, found = numbered(labels, least[1])
-    of_truth, of_labels, shared = overlaps(truth, found, len(instances))
+    truth, footprints = small_numbers(truth_labels)
+    found, instances = small_numbers(labels)
+    of_truth, of_labels, shared = crossings(truth, found, len(footprints), len(instances))
+    truth_area = np.bincount(of_truth, shared, len(footprints)).astype(np.int64)
+    area = np.bincount(of_labels, shared, len(instances)).astype(np.int64)
+    counted, real = truth_area >= least[0], area >= least[1]
+    counted[0] = real[0] = False  # background
+    both = counted[of_truth] & real[of_labels]
+    of_truth, of_labels, shared = of_truth[both], of_labels[both], shared[both]
     ratio = shared / (truth_area[of_truth] + area[of_labels] - shared)
     taken_truth, taken_labels, kept = set(), set(), []
     for k in np.argsort(-ratio, kind="stable").tolist():
@@ -101,39 +107,29 @@ def match(truth_labels: np.ndarray, labels: np.ndarray, iou: float = 0.5, small:
     overlap = np.stack([footprints[of_truth], instances[of_labels]])
     within, holds = 2 * shared >= truth_area[of_truth], 2 * shared >= area[of_labels]
     merged, split = several(overlap[::-1, within]), several(overlap[:, holds])
-    counts = len(kept), len(instances) - len(kept), len(footprints) - len(kept)
+    counts = len(kept), int(real.sum()) - len(kept), int(counted.sum()) - len(kept)
     return Match(*counts, overlap[:, kept].T, ratio[kept], merged, split)
 
 
-def numbered(labels: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the labels of ``least`` pixels or more in rising order, their areas, and the raveled image with their places.
-
-    Places count from 1; 0 is background.
-    """
+def small_numbers(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the raveled labels as small numbers, 0 for background, and the (N,) labels that these stand for."""
     flat = labels.ravel()
-    if flat.size and (flat.min() < 0 or flat.max() > 2 * flat.size):
-        values, flat = np.unique(np.maximum(flat, 0), return_inverse=True)  # of any numbers, small ones
-    else:
-        values = None
-    areas = np.bincount(flat)
-    areas[: 1 if values is None else np.searchsorted(values, 1)] = 0
-    names = np.flatnonzero(areas >= least)
-    places = np.zeros(areas.size, np.int32)
-    places[names] = 1 + np.arange(len(names))
-    return names if values is None else values[names], areas[names], places[flat]
+    if flat.min(initial=0) >= 0 and flat.max(initial=0) <= 2 * flat.size:
+        return flat, np.arange(flat.max(initial=0) + 1)
+    names, flat = np.unique(np.append(0, np.maximum(flat, 0)), return_inverse=True)
+    return flat[1:], names
 
 
-def overlaps(truth: np.ndarray, found: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the pairs that share pixels as places from 0, in rising order, and how many pixels each pair shares."""
-    codes = (truth * np.int64(count + 1) + found)[(truth > 0) & (found > 0)]
-    if codes.max(initial=0) < 8 * truth.size:  # counting beats sorting, as long as the table is small
-        shared = np.bincount(codes)
-        codes = np.flatnonzero(shared)
-        shared = shared[codes]
+def crossings(truth: np.ndarray, found: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pairs of numbers that share pixels, in rising order, and how many pixels each pair shares."""
+    codes = truth * np.int64(columns) + found
+    if rows * columns < 8 * codes.size:  # counting beats sorting, as long as the table is small
+        table = np.bincount(codes)
+        codes = np.flatnonzero(table)
+        shared = table[codes]
     else:
         codes, shared = np.unique(codes, return_counts=True)
-    of_truth, of_found = np.divmod(codes, count + 1)
-    return of_truth - 1, of_found - 1, shared
+    return *np.divmod(codes, columns), shared
 
 
 def several(pairs: np.ndarray) -> tuple[tuple[int, tuple[int, ...]], ...]:
