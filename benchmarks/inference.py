@@ -27,7 +27,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tnv2 import TernausNetV2, load_model, predict, sample_tiles
-from tnv2.network.inference import Eye, as_input, bands_of, limits, scaled_bands, standardised
+from tnv2.network.inference import Eye, as_input, bands_of, scaled_bands, standardised
 
 BATCH = 16  # tiles that a GPU gets at a time
 COMES = "300000"  # GNU's threads as they come: turns that they wait before they sleep
@@ -64,7 +64,7 @@ def batched(model, tiles):
     for i in range(0, len(tiles), BATCH):
         some = tiles[i : i + BATCH]
         with torch.inference_mode():
-            images = [standardised(scaled_bands(bands_of(tile), limits(tile), device=eye.device)) for tile in some]
+            images = [standardised(scaled_bands(bands_of(tile), tile.scale, device=eye.device)) for tile in some]
             x = torch.stack(images).permute(0, 3, 1, 2)
             extra = [-size % 32 for size in x.shape[:1:-1]]  # of columns, of rows
             sides = [side for size in extra for side in (size // 2, size - size // 2)]

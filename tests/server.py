@@ -49,6 +49,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             serve(self, content)
 
+    def do_HEAD(self):
+        content = self.server.files.get(self.path)
+        self.head(404 if content is None else 200, len(content or b""), Accept_Ranges="bytes")
+
     def log_message(self, *arguments):
         pass
 
@@ -62,12 +66,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def begin(handler, content):
     """Send the head of an answer with the whole file, or with the rest that was asked for; return that content."""
-    asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+    asked = re.fullmatch(r"bytes=(\d+)-(\d*)", handler.headers.get("Range", ""))
     if not asked or not handler.server.ranges:
         handler.head(200, len(content))
         return content
-    rest = content[int(asked[1]) :]
-    handler.head(206, len(rest), Content_Range=f"bytes {asked[1]}-{len(content) - 1}/{len(content)}")
+    rest = content[int(asked[1]) : int(asked[2]) + 1 if asked[2] else None]
+    last = int(asked[1]) + len(rest) - 1
+    handler.head(206, len(rest), Content_Range=f"bytes {asked[1]}-{last}/{len(content)}")
     return rest
 
 

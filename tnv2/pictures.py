@@ -21,10 +21,11 @@ COMPOSITES = {
 }
 
 
-def stretch(image: np.ndarray, low: float = 2, high: float = 98) -> np.ndarray:
+def stretch(image: np.ndarray, low: float = 2, high: float = 98, valid: np.ndarray | None = None) -> np.ndarray:
     """Return uint8 of the shape of ``image``, each channel from its ``low`` to its ``high`` percentile.
 
-    11-bit counts look black on an 8-bit screen; this is the usual remedy. A constant channel becomes 0.
+    11-bit counts look black on an 8-bit screen; this is the usual remedy. A constant channel becomes 0. With ``valid``,
+    (H, W) bool, only those pixels set the percentiles, and all others become 255: white paper.
 
     >>> stretch(np.array([[100, 150, 200]], np.uint16), 0, 100)
     array([[  0, 128, 255]], dtype=uint8)
@@ -32,7 +33,11 @@ def stretch(image: np.ndarray, low: float = 2, high: float = 98) -> np.ndarray:
     if not 0 <= low < high <= 100:
         raise ValueError(f"low and high are {low} and {high}; they are percentiles, 0 <= low < high <= 100.")
     image = np.asarray(image, np.float32)
-    return scaled(image, *np.percentile(image, (low, high), axis=(0, 1), keepdims=True))
+    if valid is None or valid.all() or not valid.any():
+        return scaled(image, *np.percentile(image, (low, high), axis=(0, 1), keepdims=True))
+    picture = scaled(image, *np.percentile(image[valid], (low, high), axis=0))
+    picture[~valid] = 255
+    return picture
 
 
 def scaled(image: np.ndarray, dark: np.ndarray, bright: np.ndarray) -> np.ndarray:
@@ -47,18 +52,20 @@ def scaled(image: np.ndarray, dark: np.ndarray, bright: np.ndarray) -> np.ndarra
 
 def true_colour(tile: "Tile", low: float = 2, high: float = 98) -> np.ndarray:
     """Return the tile's RGB as (H, W, 3) uint8, stretched."""
-    return stretch(tile.rgb, low, high)
+    return stretch(tile.rgb, low, high, tile.valid)
 
 
 def false_colour(tile: "Tile", low: float = 2, high: float = 98) -> np.ndarray:
     """Return NIR1, red and green as (H, W, 3) uint8, stretched: living plants red, roofs and roads grey to cyan."""
     if tile.mul is None:
         raise ValueError(f"tile {tile.name!r} has no MUL bands; false colour needs NIR1. Pass mul_path to read_tile.")
-    return composite(tile.mul, "false colour", low, high)
+    return composite(tile.mul, "false colour", low, high, tile.valid)
 
 
-def composite(mul: np.ndarray, bands: str | Sequence[int], low: float = 2, high: float = 98) -> np.ndarray:
-    """Return three of the eight MUL bands as (H, W, 3) uint8, stretched.
+def composite(
+    mul: np.ndarray, bands: str | Sequence[int], low: float = 2, high: float = 98, valid: np.ndarray | None = None
+) -> np.ndarray:
+    """Return three of the eight MUL bands as (H, W, 3) uint8, stretched, white where not ``valid``.
 
     mul : (H, W, 8); bands : a name in COMPOSITES, or three numbers 0..7 of what is shown as red, green and blue.
     """
@@ -68,7 +75,7 @@ def composite(mul: np.ndarray, bands: str | Sequence[int], low: float = 2, high:
             f"bands is {bands!r} and the image {mul.shape}; bands must be one of {', '.join(COMPOSITES)}, or three numbers "
             "of the image's bands, counted from 0. Pass tile.mul and, say, (6, 4, 2)."
         )
-    return stretch(mul[..., chosen], low, high)
+    return stretch(mul[..., chosen], low, high, valid)
 
 
 def normalised_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -29,8 +29,7 @@ from tnv2.network.weights import save_model
 from tnv2.polygons.outlines import outlines
 from tnv2.polygons.vectors import to_geodataframe
 from tnv2.tiles.georeference import Georeference
-from tnv2.tiles.rasters import write_geotiff
-from tnv2.tiles.tiles import read_image
+from tnv2.tiles.rasters import read_image, write_geotiff
 
 SIZE = 96  # px of a tile's side
 SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # which on Windows kills as hard
@@ -105,7 +104,7 @@ def test_a_folder_becomes_maps_polygons_and_scores(client, folder, tmp_path):
     assert (city.predicted, city.relabelled, len(city.failures)) == (4, 0, 0)
     assert_right(city, tiles, LOW)
     for files in tiles:
-        maps, georeference = read_image(city.folder / "maps" / f"{files.name}.tif", 2, "map")
+        maps, _, georeference = read_image(city.folder / "maps" / f"{files.name}.tif", 2, "map")
         assert (maps.dtype, georeference) == (np.uint8, files.read().georeference)
     instances = geopandas.read_parquet(city.folder / "instances")
     assert set(instances["tile"]) == {name for name in city.tiles if len(city.instances(name))}

@@ -13,8 +13,8 @@ import rasterio
 import tifffile
 
 from tnv2 import Georeference, Tile, TileFiles, find_tiles, rasterise, read_footprints, read_tile, sample_tiles
-from tnv2.tiles.rasters import write_geotiff
-from tnv2.tiles.tiles import image_id, read_image
+from tnv2.tiles.rasters import read_image, write_geotiff
+from tnv2.tiles.tiles import image_id
 
 WHERE = Georeference((2.7e-6, 0, -115.2, 0, -2.7e-6, 36.2), "EPSG:4326")
 RNG = np.random.default_rng(0)
@@ -288,8 +288,10 @@ def test_mul_in_another_coordinate_system_is_refused(rgb_path, tmp_path):
         (lambda p: p / "gone.tif", "gone.tif does not exist"),
         (lambda p: written(p / "x.tif", RGB[..., :2], planarconfig="contig"), "x.tif has 2 bands; .* has 3"),
         (lambda p: written(p / "x.tif", RGB[..., 0]), "x.tif has 1 band; .* has 3"),
-        (lambda p: written(p / "x.tif", RGB.astype(np.int32), planarconfig="contig"), "x.tif is int32"),
-        (lambda p: written(p / "x.tif", np.full((40, 40, 3), np.nan, np.float32), planarconfig="contig"), "4800 NaN"),
+        (
+            lambda p: written(p / "x.tif", RGB.astype(np.complex64), planarconfig="contig"),
+            "x.tif is complex64; real numbers",
+        ),
     ],
 )
 def test_bad_images_are_refused_by_name_and_reason(tmp_path, make, message):
@@ -327,17 +329,17 @@ def zeros(path, shape, side=256):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p: retagged(plain(p), ImageWidth=2**16, ImageLength=2**15), "declares 32768 x 65536 px, 12288 MB in memory"),
-        (lambda p: retagged(plain(p), ImageWidth=60_000), "declares 65 x 60000 px, 22 MB .* at most 32766 px a side"),
-        (lambda p: zeros(p, (10_000, 10_000, 3)), "declares 10000 x 10000 px, 286 MB in memory"),
-        (lambda p: zeros(p, (40, 40, 3), 16384), "is made of pieces of 768 MB"),
+        (lambda p: retagged(plain(p), ImageWidth=2**16, ImageLength=2**15), ": 32768 x 65536 px, 12288 MB in memory"),
+        (lambda p: retagged(plain(p), ImageWidth=60_000), ": 65 x 60000 px, 22 MB .* at most 32766 px a side"),
+        (lambda p: zeros(p, (10_000, 10_000, 3)), ": 10000 x 10000 px, 286 MB in memory"),
+        (lambda p: zeros(p, (40, 40, 3), 16384), " is made of pieces of 768 MB"),
     ],
     ids=["huge header", "long side", "bomb", "bomb of one piece"],
 )
 def test_what_would_take_gigabytes_is_refused_before_it_is_read(rgb_path, make, message):
     path = make(rgb_path)
     start = time.perf_counter()
-    with pytest.raises(ValueError, match=rf"img7\.tif {message}.*(Cut|Rewrite) it") as caught:
+    with pytest.raises(ValueError, match=rf"img7\.tif{message}.*(Read a window of|Rewrite) it") as caught:
         read_tile(path)
     assert time.perf_counter() - start < 1
     assert "damaged" not in str(caught.value)
@@ -396,7 +398,7 @@ def test_pages_that_lead_in_a_circle_come_to_an_end(tmp_path):
 
 def test_native_mul_that_would_grow_to_gigabytes_is_refused(tmp_path):
     rgb_path, mul_path = zeros(tmp_path / "rgb.tif", (8000, 8000, 3)), zeros(tmp_path / "mul.tif", (2000, 2000, 8))
-    with pytest.raises(ValueError, match=r"mul\.tif and .*rgb\.tif: .* take 488 MB .*leave mul_path out"):
+    with pytest.raises(ValueError, match=r"mul\.tif on the pixels of .*rgb\.tif: 8000 x 8000 px, 488 MB"):
         read_tile(rgb_path, mul_path)
 
 

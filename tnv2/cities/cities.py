@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 from ..files import PathLike, write_text
 from ..instances import PACKAGES, Probabilities, Thresholds, city_table
 from ..network import FILES, checked_precision, sha256, weights_file
-from ..tiles import Raster, TileFiles, check_name, find_tiles
+from ..tiles import Raster, TileFiles, check_name, find_tiles, source
 from .buildings import write_buildings
 from .seams import corners_of
 from .sheets import Order, Outcome, finished, instances_path, map_tile, name_of, read_sheet, room_in, sheet_path, stored_maps
@@ -183,8 +183,13 @@ def listed(folder: PathLike | Iterable[TileFiles | str]) -> list[TileFiles | str
 
 def absolute(files: TileFiles) -> TileFiles:
     """Return TileFiles with absolute paths, for workers that stand in other folders."""
-    mul, footprints = (path and Path(path).absolute() for path in (files.mul, files.footprints))
-    return replace(files, rgb=Path(files.rgb).absolute(), mul=mul, footprints=footprints)
+
+    def whole(path: Path | str) -> Path | str:
+        there = source(path)
+        return there.absolute() if isinstance(there, Path) else there
+
+    footprints = files.footprints and Path(files.footprints).expanduser().absolute()
+    return replace(files, rgb=whole(files.rgb), mul=files.mul and whole(files.mul), footprints=footprints)
 
 
 def crs_of(tiles: Iterable[TileFiles | str]) -> str:

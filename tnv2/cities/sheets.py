@@ -179,7 +179,7 @@ def at_edge(labels: np.ndarray) -> np.ndarray:
 def stored_maps(folder: Path, name: str) -> Probabilities | None:
     """Return the Probabilities that are stored for a tile, None where there are none that can be read."""
     try:
-        maps, _ = read_image(maps_path(folder, name), 2, "map")
+        maps = read_image(maps_path(folder, name), 2, "map").pixels
         return Probabilities.from_quantised(maps[..., 0], maps[..., 1])
     except (OSError, ValueError):
         return None

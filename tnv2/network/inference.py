@@ -9,41 +9,84 @@ import numpy as np
 import torch
 
 from ..instances import Probabilities
-from ..tiles import Tile
+from ..tiles import Georeference, Limits, Tile
 from .fast import capabilities, folded
 from .ternausnet import TernausNetV2
 from .windows import STRIDE, blended
 
-Limits = tuple[np.ndarray, np.ndarray]  # least and greatest values, (3,) each
+Metres = float | str | None  # the width of a pixel: "auto" for what the georeference says, None for whatever
 
 IMAGENET_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 IMAGENET_STD = np.array((0.229, 0.224, 0.225), np.float32)
 MUL_SCALE = 2047.0  # 11-bit counts
+METRES = 0.3  # a pixel of SpaceNet's tiles
+NEAR = 0.2  # of METRES: what differs by less is taken as it is, as SpaceNet's own pixels in degrees are
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NARROW = 32  # channels of the first convolution, below which bfloat16 saves little time and moves single pixels by 0.3
 BATCH = 8  # windows that a GPU looks at together
 
 
-def predict(model: TernausNetV2, tile: Tile, precision: str = "auto") -> Probabilities:
+def predict(model: TernausNetV2, tile: Tile, precision: str = "auto", metres: Metres = "auto") -> Probabilities:
     """Return the Probabilities of a tile, two (H, W) float32 maps.
 
     The tile is padded by reflection (without repeating the edge pixel) to a multiple of 32, split evenly, as published,
     and the padding is cut off again. It runs where the model is. A tile of more than 1280 px a side is seen in overlapping
-    windows, all scaled by the whole tile's minimum and maximum; a bar shows progress.
+    windows, all scaled by the whole tile's minimum and maximum; a bar shows progress. Where the tile is not valid, both maps
+    are 0.
 
     precision : "float32", "bfloat16", or "auto": bfloat16 for a wide network where the hardware computes in it natively.
+    metres : the width of a pixel, "auto" for what the georeference says. Where that differs from the 0.3 m that the networks
+        know by more than a fifth, the tile is resampled to 0.3 m and the maps are brought back to its pixels. None, or a
+        tile without a known place, takes the pixels as they are.
 
     Warns where a network that was never trained without MUL is given a tile without, and where MUL is not in the sensor's
     counts. Raises ValueError for a tile smaller than 32 px a side, and for a model in training mode.
     """
     eye = Eye.of(model, precision)
-    check_bands(eye, model, f"tile {tile.name!r}", tile.shape, tile.mul is not None)
+    shape = known_shape(tile.shape, tile.georeference, metres)
+    check_bands(eye, model, f"tile {tile.name!r}", shape, tile.mul is not None, shape != tile.shape)
     images = bands_of(tile, eye.channels)
-    for mul in images[1:]:
+    for mul in images[2:]:
         check_counts(f"tile {tile.name!r}", mul.dtype, mul.max())
-    rows = blended(tile.shape, lambda *span: [image[slice(*span)] for image in images], eye.looking(limits(tile)), eye.batch)
+    seen = images if shape == tile.shape else [resized(image, shape) for image in images]
+    rows = blended(shape, lambda *span: [image[slice(*span)] for image in seen], eye.looking(tile.scale), eye.batch)
     maps = np.concatenate(list(rows), axis=1)
+    if shape != tile.shape:
+        maps = np.stack([resized(each, tile.shape) for each in maps]).clip(0, 1) * tile.valid
     return Probabilities(maps[0], maps[1], origin(model, eye.dtype))
+
+
+def known_shape(shape: tuple[int, int], georeference: Georeference | None, metres: Metres) -> tuple[int, int]:
+    """Return the (H, W) of a scene in the pixels that the networks know, its own where these are about as wide.
+
+    metres : as ``predict`` takes it.
+    """
+    size: tuple[float, float] | None
+    if isinstance(metres, str | None):
+        if metres not in ("auto", None):
+            raise ValueError(f'metres is {metres!r}; pass "auto", None, or the width of a pixel in metres, such as 0.5.')
+        size = georeference.pixel_size(shape) if metres and georeference else None
+    else:
+        if not 0 < metres < np.inf:
+            raise ValueError(f"metres is {metres!r}; it is the width of a pixel in metres, more than 0, such as 0.5.")
+        size = float(metres), float(metres)
+    if size is None or abs(np.sqrt(np.prod(size)) / METRES - 1) <= NEAR:
+        return shape
+    height, width = (max(1, round(pixels * each / METRES)) for pixels, each in zip(shape, size, strict=True))
+    return height, width
+
+
+def resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return an (h, w) or (h, w, C) image as ``shape`` (H, W): averaged where that is smaller, else cubic; bool stays so."""
+    import cv2
+
+    if image.dtype == bool:
+        return cv2.resize(image.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    smaller = shape[0] * shape[1] < image.shape[0] * image.shape[1]
+    bands = np.moveaxis(np.atleast_3d(image), 2, 0)  # OpenCV takes four channels at most
+    how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    new = [cv2.resize(np.ascontiguousarray(band), shape[::-1], interpolation=how) for band in bands]
+    return np.stack(new, axis=2).reshape(*shape, *image.shape[2:])
 
 
 @dataclass(frozen=True)
@@ -78,24 +121,28 @@ class Eye:
         return BATCH if self.device.type == "cuda" else 1
 
     def looking(self, limits: Limits) -> Callable[[list[list[np.ndarray]]], np.ndarray]:
-        """Return a function from windows, each [rgb] or [rgb, mul] of (h, w, C), to (windows, 2, h, w) float32 maps.
+        """Return a function from windows, each as ``bands_of`` returns it, to (windows, 2, h, w) float32 maps.
 
-        limits : RGB's least and greatest values, which become 0 and 1.
+        limits : RGB's values that become 0 and 1. Where a window is not valid, both maps are 0.
         """
 
         def look(windows: list[list[np.ndarray]]) -> np.ndarray:
             with torch.inference_mode():
                 images = [standardised(scaled_bands(window, limits, self.channels, self.device)) for window in windows]
                 x = torch.stack(images).permute(0, 3, 1, 2)  # (N, C, h, w), channels last in memory
-                return torch.sigmoid(self.network(x)).cpu().numpy()
+                maps = torch.sigmoid(self.network(x)).cpu().numpy()
+            return maps * np.stack([valid for _, valid, *_ in windows])[:, None]
 
         return look
 
 
-def check_bands(eye: Eye, model: TernausNetV2, what: str, shape: tuple[int, int], has_mul: bool) -> None:
+def check_bands(eye: Eye, model: TernausNetV2, what: str, shape: tuple[int, int], has_mul: bool, brought: bool) -> None:
     """Raise ValueError for a scene too small for the network, and warn where the MUL bands that it needs are missing."""
     if min(shape) < STRIDE:
-        raise ValueError(f"{what} is {shape[0]} x {shape[1]} px; the network needs {STRIDE} px a side. Pass a larger tile.")
+        of = f" of {METRES} m" * brought
+        raise ValueError(
+            f"{what} is {shape[0]} x {shape[1]} px{of}; the network needs {STRIDE} px a side. Pass a larger tile."
+        )
     if not has_mul and eye.channels > 3 and not getattr(model, "copes_without_mul", False):
         warnings.warn(
             f"{what} has no MUL bands and this network was not trained without them: expect poor maps. "
@@ -120,36 +167,33 @@ def as_input(tile: Tile, channels: int = 11) -> np.ndarray:
     RGB is scaled to [0, 1] (see ``scaled``), then by ImageNet's mean and standard deviation; MUL stays as scaled. With
     ``channels`` 3, RGB alone.
     """
-    bands = standardised(scaled_bands(bands_of(tile, channels), limits(tile), channels))
+    bands = standardised(scaled_bands(bands_of(tile, channels), tile.scale, channels))
     return bands.permute(2, 0, 1).contiguous().numpy()
 
 
 def scaled(tile: Tile) -> np.ndarray:
     """Return (11, H, W) float32: RGB by each channel's minimum and maximum over the tile, MUL divided by 2047.
 
-    A constant channel becomes 0, and so do the MUL bands of a tile without them.
+    A few pixels far from all others, and those not valid, have no say (``Tile.scale``). A constant channel becomes 0, and so
+    do the MUL bands of a tile without them.
     """
-    return scaled_bands(bands_of(tile), limits(tile)).permute(2, 0, 1).contiguous().numpy()
-
-
-def limits(tile: Tile) -> Limits:
-    """Return each RGB channel's least and greatest value, two (3,) arrays."""
-    return tile.rgb.min(axis=(0, 1)), tile.rgb.max(axis=(0, 1))
+    return scaled_bands(bands_of(tile), tile.scale).permute(2, 0, 1).contiguous().numpy()
 
 
 def bands_of(tile: Tile, channels: int = 11) -> list[np.ndarray]:
-    """Return [rgb, mul], or [rgb] for a tile without MUL or a network of 3 channels."""
-    return [tile.rgb] if tile.mul is None or channels == 3 else [tile.rgb, tile.mul]
+    """Return [rgb, valid, mul], or [rgb, valid] for a tile without MUL or a network of 3 channels."""
+    return [tile.rgb, tile.valid] if tile.mul is None or channels == 3 else [tile.rgb, tile.valid, tile.mul]
 
 
 def scaled_bands(
     images: list[np.ndarray], limits: Limits, channels: int = 11, device: torch.device | str = "cpu"
 ) -> torch.Tensor:
-    """Return [rgb] or [rgb, mul] as (H, W, channels) float32 on a device, RGB between its ``limits``, MUL over 2047."""
-    rgb, *mul = (torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device).float() for image in images)
-    low, high = (torch.tensor(each.astype(np.float32), device=device) for each in limits)
+    """Return what ``bands_of`` did as (H, W, channels) float32 on a device, RGB between its ``limits``, MUL over 2047."""
+    pixels = images[:1] + images[2:]
+    rgb, *mul = (torch.from_numpy(np.require(image, requirements=["C", "W"])).to(device).float() for image in pixels)
+    low, high = (torch.tensor(np.asarray(each, np.float32), device=device) for each in limits)
     bands = torch.zeros(*rgb.shape[:2], channels, device=device)
-    bands[..., :3] = (rgb - low) / torch.where(high > low, high - low, 1)
+    bands[..., :3] = ((rgb - low) / torch.where(high > low, high - low, 1)).clamp(0, 1)
     if mul:
         bands[..., 3:] = mul[0] / MUL_SCALE
     return bands

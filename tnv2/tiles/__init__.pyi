@@ -3,9 +3,11 @@ from .footprints import (
     unreadable as unreadable, wkt_rings as wkt_rings,
 )  # fmt: skip
 from .georeference import Georeference as Georeference
+from .grids import OnGrid as OnGrid, Scaled as Scaled
+from .limits import Limits as Limits
 from .pansharpening import read_sharpened as read_sharpened
 from .rasters import (
-    Raster as Raster, Rows as Rows, on_same_grid as on_same_grid, read_image as read_image, write_geotiff as write_geotiff,
+    Bands as Bands, Raster as Raster, read_image as read_image, source as source, write_geotiff as write_geotiff,
     write_rows as write_rows,
 )  # fmt: skip
 from .spacenet import check_name as check_name, fetch_tile as fetch_tile

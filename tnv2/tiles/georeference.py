@@ -50,6 +50,11 @@ class Georeference:
         """Return (N, 2) column, row of (N, 2) x, y."""
         return affine(np.linalg.inv(self.matrix), world)
 
+    def moved(self, columns: float, rows: float) -> "Georeference":
+        """Return the Georeference of a window that begins some columns and rows further."""
+        (x, y), matrix = self.to_world([(columns, rows)])[0], self.matrix
+        return Georeference((*matrix[0, :2], x, *matrix[1, :2], y), self.crs)
+
     def ground(self, shape: tuple[int, int]) -> np.ndarray | None:
         """Return the (2, 2) matrix that takes a (column, row) vector to metres east and north, at the middle of (H, W).
 
@@ -69,6 +74,11 @@ class Georeference:
         (x, *others), (y, *levels) = to_degrees.transform(*points.T)
         azimuth, _, metres = Geod(ellps="WGS84").inv([x, x], [y, y], others, levels)
         return metres * np.array([np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])
+
+    def pixel_size(self, shape: tuple[int, int]) -> tuple[float, float] | None:
+        """Return the metres from row to row and from column to column at the middle of (H, W); None as ``ground``."""
+        ground = self.ground(shape)
+        return None if ground is None else tuple(np.linalg.norm(ground, axis=0)[::-1].tolist())
 
     def pixel_area(self, shape: tuple[int, int]) -> float | None:
         """Return a pixel's area in square metres at the middle of a tile of ``shape`` (H, W); None as ``ground``."""

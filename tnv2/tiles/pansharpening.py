@@ -5,8 +5,8 @@ import numpy as np
 
 from ..files import PathLike
 from .footprints import rasterise, read_footprints, unreadable
-from .grids import on_grid
-from .rasters import read_image
+from .grids import OnGrid
+from .rasters import Raster
 from .tiles import Tile, image_id
 
 
@@ -18,21 +18,22 @@ def read_sharpened(mul_path: PathLike, pan_path: PathLike, footprints_path: Path
 
     Raises FileNotFoundError and ValueError as ``read_tile`` does.
     """
-    native, native_georeference = read_image(mul_path, 8, "MUL")
-    pan, georeference = read_image(pan_path, 1, "PAN")
-    if pan.shape[0] <= native.shape[0] or pan.shape[1] <= native.shape[1]:
-        raise ValueError(
-            f"{pan_path} is {pan.shape[:2]} px and {mul_path} {native.shape[:2]}; PAN is the finer one. "
-            "Pass MUL first and PAN second."
-        )
-    enlarged = on_grid(native, native_georeference, pan.shape[:2], georeference, f"{mul_path} and {pan_path}")
-    mul = sharpened(enlarged, pan[..., 0], native.shape[:2])
+    with Raster(mul_path, 8, "MUL") as native, Raster(pan_path, 1, "PAN") as fine:
+        if fine.shape[0] <= native.shape[0] or fine.shape[1] <= native.shape[1]:
+            raise ValueError(
+                f"{pan_path} is {fine.shape} px and {mul_path} {native.shape}; PAN is the finer one. "
+                "Pass MUL first and PAN second."
+            )
+        pan, valid, georeference = fine.read()
+        enlarged, known = OnGrid(native, fine).read()
+        mul = sharpened(enlarged, pan[..., 0], native.shape)
     truth = None
     if footprints_path is not None:
         buildings = read_footprints(footprints_path, georeference, image_id(pan_path))
         with unreadable(footprints_path):
             truth = rasterise(buildings, mul.shape[:2])
-    return Tile(np.ascontiguousarray(mul[..., [4, 2, 1]]), mul, image_id(pan_path), georeference, truth)
+    rgb = np.ascontiguousarray(mul[..., [4, 2, 1]])
+    return Tile(rgb, mul, image_id(pan_path), georeference, truth, valid=valid & known)
 
 
 def sharpened(mul: np.ndarray, pan: np.ndarray, native_shape: tuple[int, int]) -> np.ndarray:

@@ -1,64 +1,100 @@
-"""Rasters: image files, read whole or some rows at a time, and the GeoTIFF files that the kit writes. GDAL does both."""
+"""Rasters: image files, read whole or in windows, and the GeoTIFF files that the kit writes. GDAL does both."""
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 from ..files import PathLike, replacing
-from .georeference import Georeference, affine, place_of, placed
-from .grids import LARGEST, LONGEST, resampled, to_mul_grid
+from .georeference import Georeference, place_of, placed
+from .limits import Limits, limits_of
 
-DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG"]  # none that runs code, asks a server, or reads files that a file names
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
+
+Window = tuple[slice, slice]  # rows and columns
+Bands = Sequence[int] | None  # numbers of a file's bands, counted from 1
+
+DRIVERS = ["GTiff", "PNG", "JPEG", "JP2OpenJPEG"]  # none that runs code, or reads files that a file names
 SETTINGS = {
     "GDAL_PAM_ENABLED": "NO",  # no sidecars of GDAL's own
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",  # a folder may hold a million files
     "GDAL_CACHEMAX": 64,  # MB
 }
-BLOCK = 8192  # columns that OpenCV resamples at a time; it counts in 16 bits
+ON_SERVERS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no sidecar is asked for
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,  # seconds
+    "GDAL_HTTP_TIMEOUT": 60,
+    "GDAL_HTTP_MAX_RETRY": 2,
+}
+REMOTE = re.compile(r"(?P<server>https?://)|/vsi(curl|s3|gs|az)/|(?P<bucket>s3|gs|az)://")
+COLOURS = ("red", "green", "blue")
+LARGEST = 1 << 28  # bytes of an image in memory: 8 bands of 4096 x 4096 px in 16 bits, 9400 x 9400 px of 8-bit RGB
+LONGEST = 32_766  # pixels of a side; OpenCV counts in 16 bits
 STEP = 256  # rows that are read at a time, or as many as a piece of the file has
 MOST = 1 << 29  # bytes of one strip or tile: more cannot be read piece by piece within a laptop's memory
 
 
 @contextmanager
-def gdal() -> Iterator[None]:
+def gdal(remote: bool = False) -> Iterator[None]:
     """GDAL as the kit wants it: with SETTINGS, and without its warnings of files that have no place."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
 
-    with rasterio.Env(**SETTINGS), warnings.catch_warnings():
+    with rasterio.Env(**SETTINGS | (ON_SERVERS if remote else {})), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
 
 
-class Rows(Protocol):
-    """What gives rows ``first`` to ``last``, the last one excluded, as (rows, W, bands)."""
+def source(path: PathLike) -> Path | str:
+    """Return a local path, ``~`` expanded, or the text that names a file on a server.
 
-    def rows(self, first: int, last: int) -> np.ndarray: ...
+    >>> source("https://example.org/city.tif")
+    'https://example.org/city.tif'
+    """
+    return str(path) if REMOTE.match(str(path)) else Path(path).expanduser()
+
+
+class Image(NamedTuple):
+    """What was read: (H, W, bands) ``pixels``, 0 where not ``valid``, (H, W) bool, and the Georeference or None."""
+
+    pixels: np.ndarray
+    valid: np.ndarray
+    georeference: Georeference | None
 
 
 class Raster:
-    """An open GeoTIFF, PNG, JPEG or JPEG 2000 file, of which any rows can be read.
+    """An open GeoTIFF, PNG, JPEG or JPEG 2000 file, of which any part can be read.
 
-    shape : (H, W). bands, dtype : of what is read. georeference : None where the file has none. Bands may also be a TIFF's
-    pages, one each.
+    path : of a file, or of one on a server, of which only what is asked for is fetched: "https://...", "s3://...", or what
+        GDAL calls /vsicurl/ and /vsis3/.
+    bands : how many are wanted. chosen : their numbers in the file, from 1; if left out, all but alpha, and of a file of 3
+        or 4 that names its colours red, green and blue. Bands may also be a TIFF's pages, one each. A palette is expanded.
 
-    Raises FileNotFoundError for a missing file, and ValueError for one that is no such image, has other bands or another
-    dtype than uint8, uint16 and float32, or pieces too large for memory. Use it in a ``with`` statement, which closes it.
+    shape : (H, W). dtype : of what is read: uint8 and uint16 as they are, all others as float32. georeference : None where
+    the file has none. Pixels are not valid where the file's no-data, mask or alpha says so for every band, and where a band
+    is NaN or infinite; they are read as 0.
+
+    Raises FileNotFoundError for a missing file, and ValueError for one that is no such image, has other bands, complex
+    numbers, or pieces too large for memory. Use it in a ``with`` statement, which closes it.
     """
 
-    def __init__(self, path: PathLike, bands: int, product: str) -> None:
-        self.path = Path(path).expanduser()
-        if not self.path.is_file():
+    def __init__(self, path: PathLike, bands: int, product: str, chosen: Bands = None) -> None:
+        self.path = source(path)
+        if isinstance(self.path, Path) and not self.path.is_file():
             raise FileNotFoundError(f"{path} does not exist. Pass the path of a {product} GeoTIFF.")
+        here = "Tiles are GeoTIFF files; this one is damaged, cut short or of another format. Fetch it again."
+        there = "Check its address and the connection; what is there must be a GeoTIFF, whole, on a server that sends parts."
         self._opened = ExitStack()
         try:
-            with self._told("Tiles are GeoTIFF files; this one is damaged, cut short or of another format. Fetch it again."):
+            with self._told(here if isinstance(self.path, Path) else there):
                 self._open(bands)
-            self._check(bands, product)
+            self._choose(bands, product, chosen)
+            self._check()
         except ValueError:
             self.close()
             raise
@@ -69,34 +105,61 @@ class Raster:
         def opened(name: str) -> DatasetReader:
             return self._opened.enter_context(DatasetReader(name, driver=DRIVERS, sharing=False))
 
-        whole = opened(str(self.path))
+        remote = REMOTE.match(str(self.path))
+        text = str(self.path)
+        if remote and remote["server"]:
+            text = "/vsicurl/" + text
+        elif remote and remote["bucket"]:
+            text = "/vsi" + text.replace("://", "/", 1)
+        whole = opened(text)
         self._parts = [whole]
         if whole.count == 1 < bands and len(whole.subdatasets) >= bands:  # of a TIFF, its pages
             self._parts = [opened(page) for page in whole.subdatasets[:bands]]
         first = self._parts[0]
-        self.shape, self.dtype = first.shape, np.dtype(first.dtypes[0])
-        self.bands, self.georeference = sum(part.count for part in self._parts), place_of(first)
+        self.shape, self.georeference = first.shape, place_of(first)
         self._tall, wide = first.block_shapes[0]
-        self._piece = self._tall * wide * first.count * self.dtype.itemsize
+        self._piece = self._tall * wide * first.count * np.dtype(first.dtypes[0]).itemsize
 
-    def _check(self, bands: int, product: str) -> None:
-        alike = all((part.shape, part.dtypes[0]) == (self.shape, self.dtype) for part in self._parts)
+    def _choose(self, bands: int, product: str, chosen: Bands) -> None:
+        """Settle which bands of the file are read."""
+        kinds = [kind.name for part in self._parts for kind in part.colorinterp]
+        self._palette = palette(self._parts[0]) if kinds == ["palette"] and bands == 3 and chosen is None else None
+        self.bands = bands
+        if self._palette is not None:
+            self._chosen = [1]
+            return
+        plain = [number for number, kind in enumerate(kinds, 1) if kind != "alpha"]
+        named = [number for colour in COLOURS for number in plain if kinds[number - 1] == colour]
+        if chosen is not None:
+            plain = list(chosen)
+            if len(plain) != bands or not all(number in range(1, len(kinds) + 1) for number in plain):
+                raise ValueError(
+                    f"bands is {chosen!r} and {self.path} has {len(kinds)} bands; bands are {bands} numbers of the file's, "
+                    "counted from 1. Pass (1, 2, 3), say, for red, green and blue."
+                )
+        elif bands == len(named) == 3 and len(plain) <= 4:
+            plain = named
+        elif len(plain) != bands:
+            remedies = {
+                3: f"Pass bands=(1, 2, 3), the numbers of red, green and blue; the file calls them {', '.join(kinds[:9])}."
+                if len(plain) > 3
+                else "Red, green and blue are needed, or a palette.",
+                8: "Pass that file, or leave mul_path out to use RGB alone.",
+            }
+            raise ValueError(
+                f"{self.path} has {len(plain)} band{'s' if len(plain) > 1 else ''}; SpaceNet's {product} has {bands}. "
+                + remedies.get(bands, "Keep one band alone.")
+            )
+        self._chosen = plain
+
+    def _check(self) -> None:
+        alike = all((part.shape, part.dtypes[0]) == (self.shape, self._parts[0].dtypes[0]) for part in self._parts)
         if not alike:
             raise ValueError(f"{self.path} has pages of several sizes or dtypes. Keep one page a band, all alike.")
-        if self.bands != bands:
-            raise ValueError(
-                f"{self.path} has {self.bands} band{'s' if self.bands > 1 else ''}; SpaceNet's {product} has {bands}. "
-                + (
-                    "Pass that file, or leave mul_path out to use RGB alone."
-                    if bands == 8
-                    else f"Keep {'red, green and blue' if bands == 3 else 'one band'} alone."
-                )
-            )
-        if self.dtype not in (np.uint8, np.uint16, np.float32):
-            raise ValueError(
-                f"{self.path} is {self.dtype}; it must be uint8, uint16 or float32. "
-                "Convert it with gdal_translate -ot UInt16."
-            )
+        kind = np.dtype(self._parts[0].dtypes[0])
+        if kind.kind not in "uif":
+            raise ValueError(f"{self.path} is {kind}; real numbers are needed. Convert it with gdal_translate -ot Float32.")
+        self.dtype = kind if kind in (np.uint8, np.uint16) else np.dtype(np.float32)
         if self._piece > MOST:
             raise ValueError(
                 f"{self.path} is made of pieces of {self._piece >> 20} MB; {MOST >> 20} MB is the most that can be read. "
@@ -109,7 +172,7 @@ class Raster:
         from rasterio.errors import RasterioError
 
         try:
-            with gdal():
+            with gdal(isinstance(self.path, str)):
                 yield
         except (RasterioError, OSError, ValueError, SystemError, MemoryError) as error:
             told = " ".join(str(error.__cause__ or error).replace(f"'{self.path}'", "it").split())[:300]
@@ -125,108 +188,122 @@ class Raster:
         """Close the file."""
         self._opened.close()
 
-    def whole(self) -> np.ndarray:
-        """Return the image, (H, W, bands); raises ValueError for one that takes too much memory, before it is taken."""
-        height, width = self.shape
-        size = max(height * width * self.bands * self.dtype.itemsize, self._piece)
-        if size > LARGEST or max(self.shape) > LONGEST:
-            raise ValueError(
-                f"{self.path} declares {height} x {width} px, {size >> 20} MB in memory; a tile has at most {LONGEST} px a "
-                f"side and {LARGEST >> 20} MB. Cut it into tiles, with gdal_retile.py for instance."
-            )
-        return np.ascontiguousarray(self.rows(0, height))
+    def read(self, window: Window | None = None) -> Image:
+        """Return the Image of a window, or of all; raises ValueError for one too large for memory, before that is taken."""
+        rows, columns = window or whole(self.shape)
+        check_size(str(self.path), rows, columns, self.bands * self.dtype.itemsize, self._piece)
+        pixels, valid = self.part(rows, columns)
+        where = self.georeference and self.georeference.moved(columns.start, rows.start)
+        return Image(np.ascontiguousarray(pixels), valid, where)
 
-    def rows(self, first: int, last: int) -> np.ndarray:
-        """Return rows ``first`` to ``last``, the last one excluded, as (rows, W, bands).
+    def part(self, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return the (h, w, bands) pixels of some rows and columns, and (h, w) bool, which are valid.
 
-        Raises ValueError for a damaged file and for values that are not finite.
+        shape : (H, W) of the grid that rows and columns count, if not the file's own. Where that is coarser, a pixel is the
+        mean of what it covers, else it is interpolated (cubic). Raises ValueError for a damaged file.
         """
-        window = (first, last), (0, self.shape[1])
-        with self._told(f"It is damaged or cut short, at rows {first} to {last} or so. Fetch it again."):
-            planes = [part.read(window=window) for part in self._parts]
-        image = np.moveaxis(planes[0] if len(planes) == 1 else np.concatenate(planes), 0, 2)
-        if image.dtype == np.float32 and not np.isfinite(image).all():
-            count = np.count_nonzero(~np.isfinite(image))
-            raise ValueError(
-                f"{self.path} has {count} NaN or infinite values at rows {first} to {last}. Fill no-data with 0."
-            )
-        return image
+        from rasterio.enums import Resampling
+        from rasterio.windows import Window
 
-    def limits(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return each band's least and greatest value over the whole file, two (bands,) arrays; one pass over the file."""
-        extremes, step = [], -(-STEP // self._tall) * self._tall  # whole pieces
-        for first in range(0, self.shape[0], step):
-            rows = self.rows(first, min(first + step, self.shape[0]))
-            extremes.append((rows.min(axis=(0, 1)), rows.max(axis=(0, 1))))
-        lows, highs = zip(*extremes, strict=True)
-        return np.min(lows, axis=0), np.max(highs, axis=0)
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        down, across = np.divide(self.shape, shape or self.shape).tolist()
+        window = Window(columns.start * across, rows.start * down, width * across, height * down)
+        finer = down * across < 1
+        options = {
+            "window": window, "out_shape": (1 if len(self._parts) > 1 else len(self._chosen), height, width),
+            "resampling": Resampling.cubic if finer else Resampling.average,
+        }  # fmt: skip
+        with self._told(f"It is damaged or cut short, at rows {rows.start} to {rows.stop} or so. Fetch it again."):
+            first, *others = self._parts
+            chosen = [1] if others else self._chosen
+            planes = [part.read(chosen, **options) for part in self._parts]
+            free = all(flags == [first.mask_flag_enums[0][0].all_valid] for flags in first.mask_flag_enums)
+            masks = [] if free else [part.read_masks(chosen, **options) for part in self._parts]
+        pixels = np.moveaxis(planes[0] if len(planes) == 1 else np.concatenate(planes), 0, 2)
+        valid = np.broadcast_to(True, pixels.shape[:2])
+        if masks:
+            valid = np.concatenate(masks).max(axis=0) > 0
+        if self._palette is not None:
+            colours = self._palette[pixels[..., 0]]
+            pixels, valid = colours[..., :3], valid & (colours[..., 3] > 0)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is not valid
+            pixels = pixels.astype(self.dtype, copy=False)
+        if self.dtype == np.float32:
+            valid = valid & np.isfinite(pixels).all(axis=2)
+        if not valid.all():
+            pixels = np.where(valid[..., None], pixels, self.dtype.type(0))
+        return pixels, valid
 
-
-def read_image(path: PathLike, bands: int, product: str) -> tuple[np.ndarray, Georeference | None]:
-    """Return the (H, W, bands) array of an image file and its Georeference, or None; raises as Raster does."""
-    with Raster(path, bands, product) as raster:
-        return raster.whole(), raster.georeference
-
-
-def on_same_grid(mul: Raster, rgb: Raster) -> Rows:
-    """Return what reads the rows of a MUL Raster on the grid of an RGB one, itself where that is its own grid.
-
-    Raises ValueError where the two are not of one place.
-    """
-    to_mul = to_mul_grid(mul.shape, mul.georeference, rgb.shape, rgb.georeference, f"{mul.path} and {rgb.path}")
-    same = mul.shape == rgb.shape and np.allclose(to_mul, np.eye(3), atol=0.05)
-    return mul if same else Resampled(mul, rgb.shape, to_mul)
-
-
-class Resampled:
-    """The rows of a native MUL Raster on an RGB grid of ``shape`` (H, W), bilinear, where ``to_mul_grid`` says it lies."""
-
-    def __init__(self, mul: Raster, shape: tuple[int, int], to_mul: np.ndarray) -> None:
-        self._mul, self.shape, self._to_mul = mul, shape, to_mul
-
-    def rows(self, first: int, last: int) -> np.ndarray:
-        """Return rows ``first`` to ``last``, the last one excluded, as (rows, W, 8)."""
-        width = self.shape[1]
-        corners = affine(self._to_mul, [(x, y) for x in (0, width) for y in (first, last)])
-        top = int(np.clip(np.floor(corners[:, 1].min()) - 2, 0, self._mul.shape[0] - 1))  # two rows for the interpolation
-        bottom = int(np.clip(np.ceil(corners[:, 1].max()) + 2, top + 1, self._mul.shape[0]))
-        native = self._mul.rows(top, bottom)
-        blocks = [
-            resampled(native, shift(0, -top) @ self._to_mul @ shift(left, first), (last - first, min(BLOCK, width - left)))
-            for left in range(0, width, BLOCK)
-        ]
-        return np.concatenate(blocks, axis=1)
+    def limits(self) -> Limits:
+        """Return what becomes 0 and 1 in each band, two (bands,) arrays, as limits.py tells; one pass over the file."""
+        step = -(-STEP // self._tall) * self._tall  # whole pieces
+        spans = (slice(first, min(first + step, self.shape[0])) for first in range(0, self.shape[0], step))
+        blocks = (pixels[valid] for pixels, valid in (self.part(rows, slice(0, self.shape[1])) for rows in spans))
+        return limits_of(blocks, self.shape[0] * self.shape[1], str(self.path))
 
 
-def shift(columns: float, rows: float) -> np.ndarray:
-    """Return the 3x3 matrix that moves (column, row, 1)."""
-    return np.array([[1, 0, columns], [0, 1, rows], [0, 0, 1]], float)
+def whole(shape: tuple[int, int]) -> Window:
+    """Return the Window that is all of (H, W)."""
+    return slice(0, shape[0]), slice(0, shape[1])
 
 
-def write_geotiff(path: Path, bands: np.ndarray, georeference: Georeference | None) -> None:
+def check_size(what: str, rows: slice, columns: slice, pixel: int, least: int = 0) -> None:
+    """Raise ValueError where a part of an image, ``pixel`` bytes a pixel and at least ``least``, is too large for memory."""
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    size = max(height * width * pixel, least)
+    if size > LARGEST or max(height, width) > LONGEST:
+        raise ValueError(
+            f"{what}: {height} x {width} px, {size >> 20} MB in memory; a tile has at most {LONGEST} px a side and "
+            f"{LARGEST >> 20} MB. Read a window of it, or map it with map_scene."
+        )
+
+
+def palette(dataset: "DatasetReader") -> np.ndarray:
+    """Return the (N, 4) uint8 red, green, blue and alpha of a file's palette, an entry a value that its pixels can have."""
+    entries = dataset.colormap(1)
+    colours = np.zeros((1 << 8 * np.dtype(dataset.dtypes[0]).itemsize, 4), np.uint8)
+    colours[list(entries)] = list(entries.values())
+    return colours
+
+
+def read_image(path: PathLike, bands: int, product: str, chosen: Bands = None, window: Window | None = None) -> Image:
+    """Return the Image of a file; raises as Raster does."""
+    with Raster(path, bands, product, chosen) as raster:
+        return raster.read(window)
+
+
+def write_geotiff(path: Path, bands: np.ndarray, georeference: Georeference | None, overviews: str = "") -> None:
     """Write (H, W, C) counts or (H, W) labels as a GeoTIFF in the place of a Georeference, none where it is None."""
     bands = bands.reshape(*bands.shape[:2], -1)
-    write_rows(path, [bands], bands.shape[:2], bands.dtype, [""] * bands.shape[2], georeference)
+    write_rows(path, [bands], bands.shape[:2], bands.dtype, [""] * bands.shape[2], georeference, overviews)
 
 
 def write_rows(
     path: Path, rows: Iterable[np.ndarray], shape: tuple[int, int], dtype: np.dtype, names: Sequence[str],
-    georeference: Georeference | None,
+    georeference: Georeference | None, overviews: str = "",
 ) -> None:  # fmt: skip
     """Write an image of ``shape`` (H, W) that comes in rows from top to bottom as a tiled, deflated GeoTIFF, whole or not.
 
-    rows : yields (rows, W, C). names : of the C bands, "" for none. Raises ValueError for a CRS that GDAL does not know.
+    rows : yields (rows, W, C). names : of the C bands, "" for none. overviews : "average", or "nearest" for labels, makes it
+    cloud-optimised (COG) with smaller copies, so that a map shows it at once; "" makes none. Raises ValueError for a CRS
+    that GDAL does not know.
     """
     import rasterio
+    from rasterio.shutil import copy
 
     options = {
         "driver": "GTiff", "height": shape[0], "width": shape[1], "count": len(names), "dtype": dtype, "interleave": "pixel",
-        "compress": "deflate", "zlevel": 9, "predictor": 2, "tiled": True, "blockxsize": 256, "blockysize": 256,
-        "photometric": "minisblack", "bigtiff": "if_safer",
+        "compress": "deflate", "zlevel": 1 if overviews else 9, "predictor": 2, "tiled": True, "blockxsize": 256,
+        "blockysize": 256, "photometric": "minisblack", "bigtiff": "if_safer",
     }  # fmt: skip
-    with replacing(path) as part, gdal(), rasterio.open(part, "w", **options, **placed(georeference)) as file:
-        top = 0
-        for some in rows:
-            file.write(np.moveaxis(some, 2, 0), window=((top, top + len(some)), (0, shape[1])))
-            top += len(some)
-        file.descriptions = names
+    with replacing(path) as part, gdal():
+        plain = part.with_name(f"plain.{part.name}") if overviews else part
+        with rasterio.open(plain, "w", **options, **placed(georeference)) as file:
+            top = 0
+            for some in rows:
+                file.write(np.moveaxis(some, 2, 0), window=((top, top + len(some)), (0, shape[1])))
+                top += len(some)
+            file.descriptions = names
+        if overviews:
+            copy(plain, part, driver="COG", compress="deflate", level=9, predictor="yes", blocksize=256,
+                 overview_resampling=overviews, bigtiff="if_safer")  # fmt: skip

@@ -1,19 +1,21 @@
 """Tiles: what a satellite saw of one place, where that is, and the footprints somebody drew on it."""
 
+import numbers
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
 from ..files import PathLike, box, checked_name
 from .footprints import rasterise, read_footprints, unreadable
 from .georeference import Georeference
-from .grids import on_grid
-from .rasters import read_image
+from .grids import OnGrid
+from .limits import Limits, limits_of
+from .rasters import Bands, Raster, Window, source
 
 Products = list[tuple[str, Path]]  # what a file is, and where
 
@@ -35,19 +37,25 @@ IMAGE_ID = re.compile(r"(AOI_\d+_[A-Za-z]+)_(?:.*_)?(img\d+)$")
 
 @dataclass(frozen=True)
 class TileFiles:
-    """The files of one tile, as ``find_tiles`` saw them; absent ones are None."""
+    """The files of one tile, as ``find_tiles`` saw them; absent ones are None.
+
+    rgb, mul, footprints : paths; those of bands may be on a server, "https://...". bands, window : what of them is read, as
+    ``read_tile`` takes it.
+    """
 
     name: str
-    rgb: Path
-    mul: Path | None = None
+    rgb: Path | str
+    mul: Path | str | None = None
     footprints: Path | None = None
+    bands: tuple[int, ...] | None = None
+    window: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         checked_name(self.name)
 
     def read(self) -> "Tile":
         """Return the Tile."""
-        return read_tile(self.rgb, self.mul, self.footprints)
+        return read_tile(self.rgb, self.mul, self.footprints, self.bands, self.window)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +68,9 @@ class Tile:
     georeference : where the tile lies; None if unknown.
     truth : (H, W) int32 instance labels, 0 where no building is; None without footprints.
     files : the TileFiles it was read from; None for a tile made of arrays.
+    valid : (H, W) bool, False where nothing was seen: there ``rgb`` and ``mul`` become 0 and ``truth`` background, nothing
+        is found and nothing counts. Left out, all pixels are valid.
+    limits : what of RGB becomes 0 and 1, two (3,) arrays, for a window of a scene; left out, the tile's own ``scale``.
 
     Raises ValueError for wrong shapes or dtypes, and for values that are not finite.
     """
@@ -70,9 +81,18 @@ class Tile:
     georeference: Georeference | None = None
     truth: np.ndarray | None = None
     files: TileFiles | None = None
+    valid: np.ndarray = cast(np.ndarray, None)
+    limits: Limits | None = None
 
     def __post_init__(self) -> None:
         checked_image("rgb", self.rgb, 3)
+        valid = np.asarray(True if self.valid is None else self.valid)
+        valid = np.broadcast_to(valid, self.shape) if valid.ndim == 0 else valid
+        if valid.shape != self.shape or valid.dtype != bool:
+            raise ValueError(f"valid is {valid.shape} {valid.dtype}; pass {self.shape} bool, False where there is no data.")
+        object.__setattr__(self, "valid", valid)
+        if self.limits is not None and [np.shape(each) for each in self.limits] != [(3,), (3,)]:
+            raise ValueError(f"limits are {self.limits!r}; they are the values of RGB that become 0 and 1, two (3,) arrays.")
         if self.mul is not None:
             checked_image("mul", self.mul, 8)
             if self.mul.shape[:2] != self.rgb.shape[:2]:
@@ -92,11 +112,22 @@ class Tile:
                     "0 for background and one positive number a building."
                 )
             object.__setattr__(self, "truth", truth.astype(np.int32))
+        if not valid.all():
+            for name in ("rgb", "mul", "truth"):
+                if (image := getattr(self, name)) is not None:
+                    there = valid.reshape(*valid.shape, *[1] * (image.ndim - 2))
+                    object.__setattr__(self, name, np.where(there, image, image.dtype.type(0)))
 
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W) in pixels."""
         return self.rgb.shape[:2]
+
+    @property
+    def scale(self) -> Limits:
+        """What of RGB becomes 0 and 1 for the network, two (3,) arrays: ``limits``, or the valid pixels' own, which
+        leave out lone extremes, with a warning (``tnv2/tiles/limits.py`` has the rule)."""
+        return self.limits or limits_of([self.rgb[self.valid]], self.valid.size, f"tile {self.name!r}")
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with other fields, ``tile.replace(mul=None)``."""
@@ -172,20 +203,31 @@ def sample_tiles() -> list[Tile]:
     return [files.read() for files in find_tiles(box("sample_data"))]
 
 
-def read_tile(rgb_path: PathLike, mul_path: PathLike | None = None, footprints_path: PathLike | None = None) -> Tile:
+def read_tile(
+    rgb_path: PathLike, mul_path: PathLike | None = None, footprints_path: PathLike | None = None, bands: Bands = None,
+    window: tuple[int, int, int, int] | None = None,
+) -> Tile:  # fmt: skip
     """Return the Tile of an RGB file, its 8-band file and its footprints (GeoJSON or the challenge CSV).
 
     Native MUL is resampled onto the RGB grid, by georeference where both files have one. Footprints become ``truth``, one
-    label a footprint; where two overlap, the smaller is on top.
+    label a footprint; where two overlap, the smaller is on top. The files' no-data, masks and alpha become ``valid``.
+
+    rgb_path, mul_path : GeoTIFF, PNG, JPEG or JPEG 2000, with a world file perhaps. Of a file on a server, "https://...",
+        "s3://..." or GDAL's "/vsicurl/..." and "/vsis3/...", only what is needed is fetched.
+    bands : the numbers of red, green and blue in the RGB file, counted from 1. Left out, the colours that the file names, or
+        the only three it has.
+    window : (row, column, height, width) in pixels of the RGB file, to read that alone; None for the whole file.
 
     Raises FileNotFoundError for a missing file and ValueError for one that cannot be what it is passed as.
     """
-    rgb_path = Path(rgb_path)
-    rgb, georeference = read_image(rgb_path, 3, "RGB-PanSharpen or PS-RGB")
+    rgb_path = source(rgb_path)
     mul = truth = None
-    if mul_path is not None:
-        mul, mul_georeference = read_image(mul_path, 8, "MUL or MUL-PanSharpen")
-        mul = on_grid(mul, mul_georeference, rgb.shape[:2], georeference, f"{mul_path} and {rgb_path}")
+    with Raster(rgb_path, 3, "RGB-PanSharpen or PS-RGB", bands) as fine:
+        span = within(window, fine.shape, str(rgb_path))
+        rgb, valid, georeference = fine.read(span)
+        if mul_path is not None:
+            with Raster(mul_path, 8, "MUL or MUL-PanSharpen") as raster:
+                mul, _ = OnGrid(raster, fine).read(span)
     if footprints_path is not None:
         buildings = read_footprints(footprints_path, georeference, image_id(rgb_path))
         with unreadable(footprints_path):
@@ -195,8 +237,25 @@ def read_tile(rgb_path: PathLike, mul_path: PathLike | None = None, footprints_p
                 f"{footprints_path} has {len(buildings)} footprints and none lies on {rgb_path}. Pass the file of the same "
                 "image number; positions are in degrees or in the tile's CRS, or in pixels for a tile without georeference."
             )
-    name, others = image_id(rgb_path), [Path(path) if path else None for path in (mul_path, footprints_path)]
-    return Tile(rgb, mul, name, georeference, truth, TileFiles(name, rgb_path, *others))
+    name, footprints = image_id(rgb_path), Path(footprints_path).expanduser() if footprints_path else None
+    files = TileFiles(
+        name, rgb_path, source(mul_path) if mul_path else None, footprints, tuple(bands) if bands else None, window
+    )
+    return Tile(rgb, mul, name, georeference, truth, files, valid)
+
+
+def within(window: tuple[int, int, int, int] | None, shape: tuple[int, int], what: str) -> Window | None:
+    """Return a (row, column, height, width) as slices, None for None; raises ValueError where it is not in (H, W)."""
+    if window is None:
+        return None
+    whole = len(window) == 4 and all(isinstance(number, numbers.Integral) for number in window)
+    if not whole or min(window[:2]) < 0 or min(window[2:]) < 1 or any(window[i] + window[i + 2] > shape[i] for i in (0, 1)):
+        raise ValueError(
+            f"window is {window!r} and {what} has {shape[0]} x {shape[1]} px; it must be (row, column, height, width) in "
+            "whole pixels of the file, inside it."
+        )
+    row, column, height, width = map(int, window)
+    return slice(row, row + height), slice(column, column + width)
 
 
 def image_id(path: PathLike) -> str:

@@ -151,24 +151,32 @@ class BandViewer(ipywidgets.VBox):
         """Return three bands of each image as a picture, all between the limits of the first; draw its histogram."""
         three = self._three()
         images = [image[..., [self.bands.index(name) for name in three]] for image in images]
-        marks = np.percentile(images[0].reshape(-1, 3), (*self.stretch.value, *TAILS), axis=0)
+        seen = self._tile.valid if self._tile.valid.any() else ~self._tile.valid
+        marks = np.percentile(images[0][seen], (*self.stretch.value, *TAILS), axis=0)
         limits = self.limits = marks[:2]
         span, lines = (float(marks.min()), float(marks.max())), []
         for i, colour in enumerate((RED, GREEN, BLUE)):
             dark, bright = limits[:, i].tolist()
-            lines.append(binned(images[0][..., i], span, f"{three[i]}, {dark:.4g} to {bright:.4g}", colour, (dark, bright)))
+            lines.append(
+                binned(images[0][seen][..., i], span, f"{three[i]}, {dark:.4g} to {bright:.4g}", colour, (dark, bright))
+            )
         self._histogram.draw("histogram", self._unit(), "pixels", lines, steps=True)
-        return [scaled(image, *limits) for image in images]
+        return [self._on_paper(scaled(image, *limits)) for image in images]
 
     def _differences(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """Return the index of each image as a picture; draw its histogram over the colour bar."""
         name, (first, second) = self.index.value, INDICES[self.index.value]
         maps = [normalised_difference(image[..., BANDS.index(first)], image[..., BANDS.index(second)]) for image in images]
-        line = binned(maps[0], (-1, 1), f"({first} - {second}) / ({first} + {second})", "currentColor")
+        line = binned(maps[0][self._tile.valid], (-1, 1), f"({first} - {second}) / ({first} + {second})", "currentColor")
         bar = [f"rgb{tuple(colour)}" for colour in difference_map(np.linspace(-1, 1, 65)[None])[0].tolist()]
         self._histogram.draw("histogram", MEANINGS[name], "pixels", [line], steps=True, bar=bar)
         self.limits = None
-        return [difference_map(each) for each in maps]
+        return [self._on_paper(difference_map(each)) for each in maps]
+
+    def _on_paper(self, picture: np.ndarray) -> np.ndarray:
+        """Return a picture that is white where the tile is not valid, itself where it is not on the tile's grid."""
+        here = picture.shape[:2] == self._tile.shape and not self._tile.valid.all()
+        return np.where(self._tile.valid[..., None], picture, np.uint8(255)) if here else picture
 
     def _plot_spectra(self) -> None:
         lines = [
