@@ -27,7 +27,8 @@ import torch
 from distributed import Client, LocalCluster, get_task_stream
 
 from tnv2 import Georeference, TernausNetV2, Thresholds, TileFiles, find_tiles, predict, render_scene, sample_tiles
-from tnv2.cities.cities import finish, map_city, ordered
+from tnv2.cities.cities import finish, map_city
+from tnv2.cities.runs import ordered
 from tnv2.cities.sheets import loaded, map_tile
 from tnv2.files import box
 from tnv2.tiles.rasters import write_geotiff

@@ -1,5 +1,5 @@
 from .checkup import doctor as doctor
-from .cities import CityMap as CityMap, map_city as map_city
+from .cities import CityMap as CityMap, SceneMap as SceneMap, map_city as map_city, map_scene as map_scene
 from .evaluation import evaluate as evaluate
 from .instances import (
     Match as Match, Probabilities as Probabilities, Recipe as Recipe, Score as Score, Sweep as Sweep,

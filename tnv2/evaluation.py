@@ -8,7 +8,7 @@ import numpy as np
 
 from .files import PathLike
 from .instances import Thresholds, city_table, label_instances, match
-from .network import TernausNetV2, load_model, predict
+from .network import TernausNetV2, as_model, predict
 from .tiles import find_tiles
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     folder: PathLike | None,
-    model: TernausNetV2,
+    model: TernausNetV2 | PathLike,
     thresholds: Thresholds | None = None,
     iou: float = 0.5,
     small: str = "challenge",
@@ -25,7 +25,7 @@ def evaluate(
     """Return ``city_table`` of every tile with footprints under a folder, with a progress bar.
 
     folder : as ``find_tiles`` takes it; None for the one that TNV2_TILES names, or else the kit's samples.
-    model : what ``load_model`` returns. thresholds : those of the network's model card if left out.
+    model : what ``load_model`` takes or returns. thresholds : those of the network's model card if left out.
     iou, small : as ``match`` takes them; the default drops small footprints as the challenge's own scorer does.
 
     A tile that cannot be read is warned about and left out. Raises FileNotFoundError where the folder has no tile, and
@@ -37,7 +37,8 @@ def evaluate(
     labelled = [files for files in found if files.footprints]
     if not labelled:
         raise ValueError(f"{len(found)} tiles in {folder} and no footprints; only tiles with footprints can be scored.")
-    thresholds = thresholds or model.thresholds
+    network = as_model(model)
+    thresholds = thresholds or network.thresholds
     names, matches = [], []
     for files in tqdm(labelled, "evaluate", leave=False):
         try:
@@ -46,7 +47,7 @@ def evaluate(
             warnings.warn(f"{files.name} is left out: {error}", stacklevel=2)
             continue
         names.append(files.name)
-        matches.append(match(np.asarray(tile.truth), label_instances(predict(model, tile), thresholds), iou, small))
+        matches.append(match(np.asarray(tile.truth), label_instances(predict(network, tile), thresholds), iou, small))
     return city_table(names, matches)
 
 
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("folder", help="labelled SpaceNet tiles, in either of their layouts, one city or several")
     parser.add_argument("--weights", default="mini", help='"mini", "published" or a file')
     arguments = parser.parse_args()
-    print(evaluate(arguments.folder, load_model(arguments.weights)).to_string(float_format="{:.3f}".format, na_rep="-"))
+    print(evaluate(arguments.folder, arguments.weights).to_string(float_format="{:.3f}".format, na_rep="-"))
 
 
 if __name__ == "__main__":

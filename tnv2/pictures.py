@@ -1,12 +1,10 @@
 """Pictures: arrays to uint8 RGB that a person can look at."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .tiles import Tile
+from .tiles import Tile, checked_tile
 
 # Okabe and Ito's colours without black and grey, told apart by colour-blind readers (jfly.uni-koeln.de/color).
 PALETTE = np.array(
@@ -50,16 +48,17 @@ def scaled(image: np.ndarray, dark: np.ndarray, bright: np.ndarray) -> np.ndarra
     return np.floor(np.clip(share, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def true_colour(tile: "Tile", low: float = 2, high: float = 98) -> np.ndarray:
+def true_colour(tile: Tile, low: float = 2, high: float = 98) -> np.ndarray:
     """Return the tile's RGB as (H, W, 3) uint8, stretched."""
-    return stretch(tile.rgb, low, high, tile.valid)
+    return stretch(checked_tile(tile).rgb, low, high, tile.valid)
 
 
-def false_colour(tile: "Tile", low: float = 2, high: float = 98) -> np.ndarray:
+def false_colour(tile: Tile, low: float = 2, high: float = 98) -> np.ndarray:
     """Return NIR1, red and green as (H, W, 3) uint8, stretched: living plants red, roofs and roads grey to cyan."""
-    if tile.mul is None:
+    mul = checked_tile(tile).mul
+    if mul is None:
         raise ValueError(f"tile {tile.name!r} has no MUL bands; false colour needs NIR1. Pass mul_path to read_tile.")
-    return composite(tile.mul, "false colour", low, high, tile.valid)
+    return composite(mul, "false colour", low, high, tile.valid)
 
 
 def composite(
@@ -125,9 +124,10 @@ def overlay(picture: np.ndarray, labels: np.ndarray, opacity: float = 0.4) -> np
 
     picture : (H, W, 3) uint8; labels : (H, W) int, 0 for background; opacity : of the tint, 0..1; outlines are opaque.
     """
-    if picture.dtype != np.uint8 or picture.shape != (*labels.shape, 3):
+    came = f"{picture.shape} {picture.dtype}" if isinstance(picture, np.ndarray) else type(picture).__name__
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape != (*labels.shape, 3):
         raise ValueError(
-            f"picture is {picture.shape} {picture.dtype} and labels {labels.shape}; the picture must be (H, W, 3) uint8 of "
+            f"picture is {came} and labels {labels.shape}; the picture must be (H, W, 3) uint8 of "
             "the labels' size. Pass true_colour(tile)."
         )
     if not 0 <= opacity <= 1:

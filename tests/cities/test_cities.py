@@ -23,7 +23,8 @@ from test_seams import as_one, assert_same_polygons
 
 from tnv2 import Thresholds, TileFiles, evaluate, find_tiles, label_instances, load_model, predict, render_scene
 from tnv2.cities import sheets
-from tnv2.cities.cities import map_city, ordered, outcome_of, work
+from tnv2.cities.cities import map_city
+from tnv2.cities.runs import ordered, outcome_of, work
 from tnv2.network.ternausnet import TernausNetV2
 from tnv2.network.weights import save_model
 from tnv2.polygons.outlines import outlines
@@ -296,7 +297,7 @@ def test_a_full_disk(client, folder, small_disk):
 def test_work_under_way_is_bounded(client, folder, tmp_path):
     order = ordered(tmp_path / "city", "mini", "auto", LOW, "EPSG:4326")
     before, most = set(client.futures), 0
-    for _ in work(client, many(folder, 24), order, 2):
+    for _ in work(client, sheets.map_tile, many(folder, 24), order, 2):
         most = max(most, len(set(client.futures) - before))
     assert 2 <= most <= 6, "two tiles a thread, two threads, and what is just done"
     wait_for(lambda: not set(client.futures) - before, 10)

@@ -117,7 +117,7 @@ def whole(
         "tiles": " ".join(sheets[place].name for place, _ in group),
         "labels": " ".join(str(label) for _, label in group),
         "pixels": int(pixels.sum()),
-        "area_m2": float(areas(geopandas.GeoSeries([geometry], crs=crs))[0]),
+        "area_m2": float(areas(geopandas.GeoSeries([geometry], crs=crs or None))[0]),
         "building": float(np.average([part["building"] for part in parts], weights=pixels)),
         "geometry": geometry.wkb,
     }
@@ -127,7 +127,11 @@ def geo(crs: str) -> bytes:
     """Return the metadata that make a Parquet file GeoParquet 1.1."""
     from pyproj import CRS
 
-    column = {"encoding": "WKB", "geometry_types": ["Polygon", "MultiPolygon"], "crs": CRS(crs).to_json_dict()}
+    column = {
+        "encoding": "WKB",
+        "geometry_types": ["Polygon", "MultiPolygon"],
+        "crs": CRS(crs).to_json_dict() if crs else None,
+    }
     return json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}).encode()
 
 

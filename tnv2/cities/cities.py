@@ -12,36 +12,29 @@ asks the network. On every machine, once for each of its GPUs::
 Tiles, weights and the map's folder must have the same paths on all machines.
 """
 
-import json
 import os
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from importlib import metadata
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from ..files import PathLike, write_text
-from ..instances import PACKAGES, Probabilities, Thresholds, city_table
-from ..network import FILES, checked_precision, sha256, weights_file
+from ..instances import Probabilities, Thresholds, city_table
+from ..network import TernausNetV2
 from ..tiles import Raster, TileFiles, check_name, find_tiles, source
 from .buildings import write_buildings
+from .runs import alone, check_client, keep_recipe, ordered, sweep, work
 from .seams import corners_of
 from .sheets import Order, Outcome, finished, instances_path, map_tile, name_of, read_sheet, room_in, sheet_path, stored_maps
 
 if TYPE_CHECKING:
     import geopandas
     import pandas
-    from distributed import Client, Future
-
-FORMAT = "tnv2 city 1"
-REMEDY = "Pass another folder as out, or remove this one."
+    from distributed import Client
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,8 +104,8 @@ class CityMap:
 
 def map_city(
     folder: PathLike | Iterable[TileFiles | str],
-    model: PathLike,
-    thresholds: Thresholds,
+    model: TernausNetV2 | PathLike,
+    thresholds: Thresholds | None,
     client: "Client",
     out: PathLike = "city",
     precision: str = "auto",
@@ -122,8 +115,8 @@ def map_city(
 
     folder : with SpaceNet tiles, as ``find_tiles`` reads it; or a list of TileFiles, or of names of SpaceNet 2's training
         tiles, "AOI_2_Vegas_img2144", which each worker downloads.
-    model : the name or path of weights, as ``load_model`` takes it; every worker loads them once, on its GPU if it has one.
-    thresholds : Thresholds; ``load_model(model).thresholds`` are the recommended ones.
+    model : what ``load_model`` takes or returns; every worker loads the weights once, on its GPU if it has one.
+    thresholds : Thresholds; None for those of the network's model card.
     client : a ``dask.distributed.Client``.
     precision : as ``predict`` takes it. "auto" differs between kinds of machines.
     ahead : tiles under way at any time for each thread of the workers. Neither these nor their maps pass through here.
@@ -145,20 +138,10 @@ def map_city(
         waiting = [tile for name, tile in tiles.items() if outcomes[name].sheet is None]
         told = f"map_city, dashboard {client.dashboard_link}"
         with tqdm(total=len(tiles), initial=len(tiles) - len(waiting), desc=told, leave=False) as bar:
-            for outcome in work(client, waiting, order, ahead):
+            for outcome in work(client, map_tile, waiting, order, ahead):
                 outcomes[outcome.name] = outcome
                 bar.update()
         return finish(order, outcomes, waiting)
-
-
-def check_client(client: "Client", ahead: int) -> None:
-    """Raise ValueError unless these are a Dask client that waits for its results and a number of tiles."""
-    from distributed import Client
-
-    if not isinstance(client, Client) or client.asynchronous:
-        raise ValueError(f"client is {client!r}; pass a dask.distributed.Client, such as Client(LocalCluster()).")
-    if not isinstance(ahead, int) or ahead < 1:
-        raise ValueError(f"ahead is {ahead!r}; at least 1 tile a thread is under way. Leave it out for 2.")
 
 
 def listed(folder: PathLike | Iterable[TileFiles | str]) -> list[TileFiles | str]:
@@ -203,86 +186,6 @@ def crs_of(tiles: Iterable[TileFiles | str]) -> str:
     raise ValueError("no tile can be read and has a georeference with a CRS; a map needs places. Pass GeoTIFF tiles.")
 
 
-def ordered(folder: Path, model: PathLike, precision: str, thresholds: Thresholds, crs: str) -> Order:
-    """Return the Order of a run; raises ValueError for what it cannot be, FileNotFoundError without weights."""
-    if not isinstance(model, (str, os.PathLike)):
-        raise ValueError(f'model is {type(model).__name__}; pass its name or path, "mini": each worker loads its own.')
-    if not isinstance(thresholds, Thresholds):
-        raise ValueError(f"thresholds are {thresholds!r}; pass Thresholds. load_model(model).thresholds are recommended.")
-    if precision != "auto":
-        checked_precision(precision)
-    path = weights_file(model)
-    weights = str(model) if model in FILES else str(Path(path).absolute())
-    return Order(folder, weights, sha256(path), precision, thresholds, crs)
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a lock on the map's folder, which ends with this process; raises RuntimeError where another holds it."""
-    lock = FileLock(folder / ".lock", timeout=0)
-    with room_in(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RuntimeError(f"another map_city is at work in {folder}. Wait for it, or pass another folder.") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def keep_recipe(order: Order) -> None:
-    """Write ``recipe.json``; raises ValueError where the folder's maps were made otherwise than ordered."""
-    path = order.folder / "recipe.json"
-    record = {"format": FORMAT, **asdict(order), "versions": {name: metadata.version(name) for name in PACKAGES}}
-    del record["folder"]
-    if path.is_file():
-        try:
-            old = json.loads(path.read_text(encoding="utf-8"))
-            other = [key for key in ("format", "sha256", "precision", "crs") if old[key] != record[key]]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{path} is no recipe of a map ({type(error).__name__}: {error}). {REMEDY}") from error
-        if other:
-            told = "; ".join(f"{key} {str(old[key])[:12]}, not {str(record[key])[:12]}" for key in other)
-            raise ValueError(f"the maps in {order.folder} were made with {old.get('weights')!r}: {told}. {REMEDY}")
-    elif (order.folder / "maps").exists():
-        raise ValueError(f"{order.folder} has maps and no recipe.json, so nobody knows their weights. {REMEDY}")
-    with room_in(order.folder):
-        write_text(path, json.dumps(record, indent=2) + "\n")
-
-
-def work(client: "Client", tiles: Iterable[TileFiles | str], order: Order, ahead: int) -> Iterator[Outcome]:
-    """Yield the Outcome of each tile as it comes; at most ``ahead`` a thread of the workers there are now are under way."""
-    from distributed import Future, as_completed
-
-    waiting, done = iter(tiles), as_completed()
-    running: dict[Future, str] = {}
-    try:
-        while True:
-            most = ahead * max(1, sum(client.nthreads().values()))
-            for tile in islice(waiting, max(0, most - len(running))):
-                future = client.submit(map_tile, tile, order, pure=False)
-                running[future] = name_of(tile)
-                done.add(future)
-            if not running:
-                return
-            future = next(done)
-            yield outcome_of(future, running.pop(future))
-    finally:
-        client.cancel(list(running))
-
-
-def outcome_of(future: "Future", name: str) -> Outcome:
-    """Return what a finished future holds; a tile that its workers died over is one that failed."""
-    from distributed import KilledWorker
-
-    try:
-        return future.result()
-    except KilledWorker as error:
-        return Outcome(name, error=f"workers died over it, of memory perhaps: {error}")
-
-
 def finish(order: Order, outcomes: dict[str, Outcome], worked: Sequence[TileFiles | str]) -> CityMap:
     """Return the CityMap of {name: Outcome}, what all tiles have in common written; ``worked`` are the tiles of this run."""
     import pandas
@@ -303,10 +206,3 @@ def finish(order: Order, outcomes: dict[str, Outcome], worked: Sequence[TileFile
     predicted = sum(outcome.predicted for outcome in outcomes.values())
     relabelled = len(worked) - len(failed) - predicted
     return CityMap(order.folder, tuple(sheet.name for sheet in sheets), predicted, relabelled, scores, failures)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left half written."""
-    for pattern in (".*.*", "*/.*.*", "instances/*/.*.*"):
-        for path in filter(Path.is_dir, list(folder.glob(pattern))):
-            shutil.rmtree(path)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import numpy as np
@@ -36,8 +37,10 @@ class Order:
     """What to do with each tile.
 
     folder : of the map. weights, sha256, precision : of the network, as ``load_model`` and ``predict`` take them.
-    thresholds : Thresholds. crs : that all tiles must be in.
+    thresholds : Thresholds. crs : that all tiles must be in. fixed : what another run in this folder may not change.
     """
+
+    fixed: ClassVar[tuple[str, ...]] = ("format", "sha256", "precision", "crs")
 
     folder: Path
     weights: str
@@ -45,6 +48,7 @@ class Order:
     precision: str
     thresholds: Thresholds
     crs: str
+    format: str = "tnv2 city 1"
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ def map_tile(tile: TileFiles | str, order: Order) -> Outcome:
         return Outcome(name, write_sheet(seen, where, probabilities, order, new=stored is None), predicted=stored is None)
 
 
-def name_of(tile: TileFiles | str) -> str:
-    """Return the name of TileFiles, or of a SpaceNet tile, which is its own."""
+def name_of(tile: Any) -> str:
+    """Return the name of TileFiles or of a scene's piece, or of a SpaceNet tile, which is its own."""
     return tile if isinstance(tile, str) else tile.name
 
 

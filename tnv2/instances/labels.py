@@ -20,7 +20,7 @@ class Thresholds:
     mask : a pixel is building where its building probability is greater, 0..1.
     seed : a building starts where the building probability is greater, 0..1 ...
     border : ... and the border probability is smaller, 0..1.
-    min_area : buildings of fewer pixels are dropped, 0 or more.
+    min_area : buildings of fewer *pixels* are dropped, 0 or more; ``tile.pixels(12)`` are those of 12 square metres.
     """
 
     mask: float = 0.5
@@ -65,6 +65,11 @@ class Probabilities:
         if self.building.shape != self.border.shape:
             raise ValueError(f"building is {self.building.shape} and border {self.border.shape}; both must be of one shape.")
 
+    @property
+    def card(self) -> Thresholds:
+        """The Thresholds of the card of the network that made them; the published demo's where that is not known."""
+        return Thresholds(**(self.origin or {}).get("thresholds", {}))
+
     def quantised(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the two maps as (H, W) uint8, ``round(255 * p)``: what the browser works on.
 
@@ -99,6 +104,9 @@ def label_instances(probabilities: Probabilities, thresholds: Thresholds = Thres
     >>> label_instances(Probabilities(building, np.zeros((1, 7))), Thresholds(seed=0.8, min_area=1))
     array([[1, 1, 1, 2, 2, 0, 0]], dtype=int32)
     """
+    if not isinstance(probabilities, Probabilities) or not isinstance(thresholds, Thresholds):
+        came = f"{type(probabilities).__name__} and {thresholds!r}"
+        raise ValueError(f"label_instances got {came}; pass Probabilities, as predict returns, and Thresholds(mask=0.5).")
     labels = flooded(seeds(probabilities, thresholds), region(probabilities, thresholds))
     return renumbered(labels, thresholds.min_area)
 

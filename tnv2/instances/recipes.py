@@ -6,6 +6,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from ..files import PathLike, write_text
 from ..instances import Probabilities
 from ..tiles import Tile
@@ -21,8 +23,9 @@ class Recipe:
     """What to do to get the same buildings again.
 
     thresholds : Thresholds. tile : its name. files : paths of rgb, mul and footprints, None where absent; {} for a tile
-    that was not read from files. weights, sha256, precision : of the network and its run; "" where unknown. versions :
-    {package: version} of what made it.
+    that was not read from files. bands, window, limits : of the tile, None where they were left out. weights, sha256,
+    precision, metres : of the network and its run; "" where unknown. scene : the folder of the SceneMap that the maps are
+    of, "" for maps of the tile alone. versions : {package: version} of what made it.
 
     ``print(recipe)`` gives Python code whose ``labels`` are the tuner's. Raises ValueError for fields that are not so, and
     for text that would leave a line of that code.
@@ -35,14 +38,27 @@ class Recipe:
     sha256: str
     precision: str
     versions: dict
+    bands: tuple[int, ...] | None = None
+    window: tuple[int, ...] | None = None
+    limits: tuple[list[float], list[float]] | None = None
+    metres: float | str | None = "auto"
+    scene: str = ""
 
     def __post_init__(self) -> None:
-        texts = (self.tile, self.weights, self.sha256, self.precision, *self.versions, *self.versions.values())
+        texts = (self.tile, self.weights, self.sha256, self.precision, self.scene, *self.versions, *self.versions.values())
         if not isinstance(self.thresholds, Thresholds) or not all(isinstance(text, str) for text in texts):
             raise ValueError("a recipe has Thresholds, and text for names and versions")
         paths = self.files.get("rgb") and all(isinstance(path, str | None) for path in self.files.values())
         if self.files and not (paths and set(self.files) == set(FILES)):
             raise ValueError(f"its files are {str(self.files)[:200]}; they must be {{}} or the paths of {', '.join(FILES)}")
+        numbers = [*(self.bands or ()), *(self.window or ()), *(value for ends in self.limits or () for value in ends)]
+        if not all(type(number) in (int, float) for number in numbers) or type(self.metres) not in (
+            int,
+            float,
+            str,
+            type(None),
+        ):
+            raise ValueError("its bands, window, limits and metres must be numbers")
         if not "".join([self.sha256, *self.versions, *self.versions.values()]).isprintable():
             raise ValueError("its sha256 and versions must be on one line")
 
@@ -50,6 +66,8 @@ class Recipe:
     def of(cls, tile: Tile, probabilities: Probabilities, thresholds: Thresholds) -> Self:
         """Return the Recipe of ``label_instances(probabilities.rounded(), thresholds)`` on a tile."""
         paths = {name: getattr(tile.files, name) for name in FILES} if tile.files else {}
+        read = {name: getattr(tile.files, name) for name in ("bands", "window")} if tile.files else {}
+        limits = tile.limits and tuple(np.asarray(each).tolist() for each in tile.limits)
         origin = probabilities.origin or {}
         return cls(
             thresholds=thresholds,
@@ -57,13 +75,22 @@ class Recipe:
             files={name: path and str(path) for name, path in paths.items()},
             **{key: origin.get(key, "") for key in ("weights", "sha256", "precision")},
             versions={name: metadata.version(name) for name in PACKAGES},
+            limits=limits,
+            metres=origin.get("metres", "auto"),
+            scene=origin.get("scene", ""),
+            **read,
         )
 
     def __str__(self) -> str:
-        paths = ", ".join(repr(self.files.get(name)) for name in FILES)
+        read = [repr(self.files.get(name)) for name in FILES]
+        read += [f"{name}={tuple(kept)!r}" for name in ("bands", "window") if (kept := getattr(self, name))]
         tile = (
-            f"tnv2.read_tile({paths})" if self.files else f"...  # {self.tile!r} was not read from files: put the Tile here"
+            f"tnv2.read_tile({', '.join(read)})" + (f".replace(limits={tuple(self.limits)!r})" if self.limits else "")
+            if self.files
+            else f"...  # {self.tile!r} was not read from files: put the Tile here"
         )
+        options = f"precision={self.precision or 'auto'!r}" + ("" if self.metres == "auto" else f", metres={self.metres!r}")
+        maps = f"tnv2.predict(model, tile, {options}).rounded()"
         model = f"tnv2.load_model({self.weights!r})" if self.weights else "...  # the network is not known: put it here"
         used = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return "\n".join(
@@ -73,7 +100,7 @@ class Recipe:
                 "",
                 f"tile = {tile}",
                 f"model = {model}" + (f"  # sha256 {self.sha256}" if self.sha256 else ""),
-                f"probabilities = tnv2.predict(model, tile, precision={self.precision or 'auto'!r}).rounded()",
+                f"probabilities = {f'tnv2.SceneMap.load({self.scene!r}).probabilities(tile)' if self.scene else maps}",
                 f"labels = tnv2.label_instances(probabilities, tnv2.{self.thresholds!r})",
             ]
         )

@@ -54,12 +54,17 @@ class Match(Score):
     pairs : (K, 2) int, footprint and instance labels of the true positives; iou : (K,) their IoU.
     merged : (instance, (footprint, footprint, ...)) for each instance over half or more of several footprints.
     split : (footprint, (instance, instance, ...)) for each footprint that holds half or more of several instances.
+    small : the rule for small buildings that was used, as ``match`` takes it.
     """
 
     pairs: np.ndarray
     iou: np.ndarray
     merged: tuple[tuple[int, tuple[int, ...]], ...] = ()
     split: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    small: str = "kept"
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, small={self.small!r})"
 
 
 def match(truth_labels: np.ndarray, labels: np.ndarray, iou: float = 0.5, small: str = "kept") -> Match:
@@ -74,12 +79,14 @@ def match(truth_labels: np.ndarray, labels: np.ndarray, iou: float = 0.5, small:
 
     >>> truth = np.array([[1, 1, 0, 2, 2]])
     >>> match(truth, np.array([[1, 1, 1, 0, 2]]))
-    Match(f1=1.000, precision=1.000, recall=1.000, tp=2, fp=0, fn=0)
+    Match(f1=1.000, precision=1.000, recall=1.000, tp=2, fp=0, fn=0, small='kept')
     >>> match(truth, np.array([[1, 1, 1, 0, 2]]), iou=0.6)
-    Match(f1=0.500, precision=0.500, recall=0.500, tp=1, fp=1, fn=1)
+    Match(f1=0.500, precision=0.500, recall=0.500, tp=1, fp=1, fn=1, small='kept')
     >>> match(truth, np.array([[1, 1, 1, 0, 2]]), small="challenge")
-    Match(f1=0.000, precision=0.000, recall=1.000, tp=0, fp=2, fn=0)
+    Match(f1=0.000, precision=0.000, recall=1.000, tp=0, fp=2, fn=0, small='challenge')
     """
+    if truth_labels is None or labels is None:
+        raise ValueError("labels are None; pass two (H, W) label images. A tile without footprints has no truth to match.")
     truth_labels, labels = np.asarray(truth_labels), np.asarray(labels)
     if truth_labels.shape != labels.shape:
         raise ValueError(f"truth is {truth_labels.shape} and labels {labels.shape}; both must be of one shape.")
@@ -108,7 +115,7 @@ def match(truth_labels: np.ndarray, labels: np.ndarray, iou: float = 0.5, small:
     within, holds = 2 * shared >= truth_area[of_truth], 2 * shared >= area[of_labels]
     merged, split = several(overlap[::-1, within]), several(overlap[:, holds])
     counts = len(kept), int(real.sum()) - len(kept), int(counted.sum()) - len(kept)
-    return Match(*counts, overlap[:, kept].T, ratio[kept], merged, split)
+    return Match(*counts, overlap[:, kept].T, ratio[kept], merged, split, small)
 
 
 def small_numbers(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -157,7 +164,8 @@ def score_city(matches: Iterable[Score]) -> Score:
 def city_table(names: Iterable[str], matches: Iterable[Score]) -> "pandas.DataFrame":
     """Return a DataFrame with a row a city, and their mean, beside what TernausNetV2 scored in the challenge.
 
-    names, matches : the tiles' names, of which "AOI_2_Vegas_img2144" is one of the city AOI_2_Vegas, and a Match each.
+    names, matches : the tiles' names, of which "AOI_2_Vegas_img2144" is one of the city AOI_2_Vegas, and a Match each, whose
+        rule for small buildings becomes the name of the columns.
 
     The challenge's mean is over all four cities, so ``mean`` here is over the cities that are there. The published figures
     are of hidden test tiles; only the training tiles have public footprints.
@@ -165,12 +173,15 @@ def city_table(names: Iterable[str], matches: Iterable[Score]) -> "pandas.DataFr
     import pandas as pd
 
     cities: dict[str, list[Score]] = {}
+    matches = list(matches)
     for name, m in zip(names, matches, strict=True):
         cities.setdefault(name.rsplit("_img", 1)[0], []).append(m)
     rows = {city: row_of(score_city(of_city), len(of_city)) for city, of_city in sorted(cities.items())}
     table = pd.DataFrame.from_dict(rows, orient="index")
     published = pd.DataFrame.from_dict(PUBLISHED, orient="index", columns=["published public", "published private"])
     table = table.join(published.reindex(table.index))
+    rules = {m.small for m in matches if isinstance(m, Match)}
+    table.columns.name = f"small: {rules.pop()}" if len(rules) == 1 else None
     table.loc["mean"] = table[["f1", *published.columns]].mean()
     return table.astype(dict.fromkeys(("tiles", "tp", "fp", "fn"), "Int64"))
 

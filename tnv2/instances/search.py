@@ -106,24 +106,33 @@ def sweep(
     mask: Values = (0.5,),
     seed: Values = STEPS,
     border: Values = STEPS,
-    min_area: Values = (20,),
+    min_area: Values | None = None,
     iou: float = 0.5,
     small: str = "kept",
 ) -> Sweep:
     """Return the Sweep of a grid of thresholds over one tile or several, in parallel and with a progress bar.
 
     probabilities : Probabilities, or a list of them. truth_labels : (H, W) footprint labels, or a list as long.
-    mask, seed, border, min_area : the values to try, one or several each. iou, small : as ``match`` takes them.
+    mask, seed, border, min_area : the values to try, one or several each; ``min_area`` is the network's card's where the
+        maps know their network, else 20. iou, small : as ``match`` takes them.
 
     The network is not run again. Maps are rounded to 8 bits first, as the tuner's are, so that both find the same buildings.
     """
     if isinstance(probabilities, Probabilities):
         tiles = [(probabilities, np.asarray(truth_labels))]
+    elif not isinstance(probabilities, Sequence):
+        raise ValueError(
+            f"probabilities are {type(probabilities).__name__}; pass Probabilities, as predict returns, or a list."
+        )
     else:
         tiles = [(maps, np.asarray(truth)) for maps, truth in zip(probabilities, truth_labels, strict=True)]
     for maps, truth in tiles:
+        if not isinstance(maps, Probabilities):
+            raise ValueError(f"probabilities are {type(maps).__name__}; pass Probabilities, as predict returns, or a list.")
         if maps.building.shape != truth.shape:
             raise ValueError(f"truth is {truth.shape} and the maps {maps.building.shape}; pass tile.truth of the same tile.")
+    if min_area is None:
+        min_area = tiles[0][0].card.min_area if tiles else PUBLISHED.min_area
     axes = {name: grid(name, values) for name, values in zip(AXES, (mask, seed, border, min_area), strict=True)}
     if not tiles or not all(axes.values()):
         raise ValueError("there is nothing to search: pass one tile or more, and one value or more for each threshold.")

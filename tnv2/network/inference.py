@@ -8,10 +8,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from ..files import PathLike
 from ..instances import Probabilities
-from ..tiles import Georeference, Limits, Tile
+from ..tiles import Georeference, Limits, Tile, checked_tile
 from .fast import capabilities, folded
 from .ternausnet import TernausNetV2
+from .weights import as_model
 from .windows import STRIDE, blended
 
 Metres = float | str | None  # the width of a pixel: "auto" for what the georeference says, None for whatever
@@ -26,7 +28,7 @@ NARROW = 32  # channels of the first convolution, below which bfloat16 saves lit
 BATCH = 8  # windows that a GPU looks at together
 
 
-def predict(model: TernausNetV2, tile: Tile, precision: str = "auto", metres: Metres = "auto") -> Probabilities:
+def predict(model: TernausNetV2 | PathLike, tile: Tile, precision: str = "auto", metres: Metres = "auto") -> Probabilities:
     """Return the Probabilities of a tile, two (H, W) float32 maps.
 
     The tile is padded by reflection (without repeating the edge pixel) to a multiple of 32, split evenly, as published,
@@ -34,6 +36,7 @@ def predict(model: TernausNetV2, tile: Tile, precision: str = "auto", metres: Me
     windows, all scaled by the whole tile's minimum and maximum; a bar shows progress. Where the tile is not valid, both maps
     are 0.
 
+    model : what ``load_model`` takes or returns; a name is loaded anew each time.
     precision : "float32", "bfloat16", or "auto": bfloat16 for a wide network where the hardware computes in it natively.
     metres : the width of a pixel, "auto" for what the georeference says. Where that differs from the 0.3 m that the networks
         know by more than a fifth, the tile is resampled to 0.3 m and the maps are brought back to its pixels. None, or a
@@ -42,6 +45,8 @@ def predict(model: TernausNetV2, tile: Tile, precision: str = "auto", metres: Me
     Warns where a network that was never trained without MUL is given a tile without, and where MUL is not in the sensor's
     counts. Raises ValueError for a tile smaller than 32 px a side, and for a model in training mode.
     """
+    checked_tile(tile)
+    model = as_model(model)
     eye = Eye.of(model, precision)
     shape = known_shape(tile.shape, tile.georeference, metres)
     check_bands(eye, model, f"tile {tile.name!r}", shape, tile.mul is not None, shape != tile.shape)
@@ -53,7 +58,7 @@ def predict(model: TernausNetV2, tile: Tile, precision: str = "auto", metres: Me
     maps = np.concatenate(list(rows), axis=1)
     if shape != tile.shape:
         maps = np.stack([resized(each, tile.shape) for each in maps]).clip(0, 1) * tile.valid
-    return Probabilities(maps[0], maps[1], origin(model, eye.dtype))
+    return Probabilities(maps[0], maps[1], origin(model, eye.dtype, metres))
 
 
 def known_shape(shape: tuple[int, int], georeference: Georeference | None, metres: Metres) -> tuple[int, int]:
@@ -206,11 +211,12 @@ def standardised(bands: torch.Tensor) -> torch.Tensor:
     return bands
 
 
-def origin(model: TernausNetV2, dtype: torch.dtype) -> dict[str, Any] | None:
+def origin(model: TernausNetV2, dtype: torch.dtype, metres: Metres) -> dict[str, Any] | None:
     """Return what a recipe needs of how maps were made; None for a model that ``load_model`` did not load."""
     if not hasattr(model, "origin"):
         return None
-    return model.origin | {"precision": str(dtype).removeprefix("torch."), "thresholds": asdict(model.thresholds)}
+    how = {"precision": str(dtype).removeprefix("torch."), "metres": metres, "thresholds": asdict(model.thresholds)}
+    return model.origin | how
 
 
 def best_precision(device: torch.device) -> torch.dtype:

@@ -11,6 +11,7 @@ from ..instances import eight_bit
 from ..tiles import Bands, OnGrid, Raster, Scaled, source, write_rows
 from .inference import Eye, Metres, check_bands, check_counts, known_shape
 from .ternausnet import TernausNetV2
+from .weights import as_model
 from .windows import blended
 
 NAMES = ("building", "border")
@@ -18,8 +19,8 @@ ROWS = 256  # of maps that are brought back to a file's own pixels at a time
 
 
 def predict_file(
-    model: TernausNetV2, rgb_path: PathLike, out_path: PathLike, mul_path: PathLike | None = None, precision: str = "auto",
-    metres: Metres = "auto", bands: Bands = None,
+    model: TernausNetV2 | PathLike, rgb_path: PathLike, out_path: PathLike, mul_path: PathLike | None = None,
+    precision: str = "auto", metres: Metres = "auto", bands: Bands = None,
 ) -> None:  # fmt: skip
     """Write the maps of a scene of any size to a GeoTIFF of two uint8 bands, ``round(255 * p)``: building and border.
 
@@ -36,6 +37,7 @@ def predict_file(
     out_path, paths = checked_path(out_path, ".tif", ".tiff"), [source(path) for path in (rgb_path, mul_path) if path]
     if out_path.resolve() in [path.resolve() for path in paths if isinstance(path, Path)]:
         raise ValueError(f"{out_path} would be overwritten by its own maps. Pass another path to write to.")
+    model = as_model(model)
     eye = Eye.of(model, precision)
     with ExitStack() as opened:
         file = opened.enter_context(Raster(rgb_path, 3, "RGB-PanSharpen or PS-RGB", bands))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import re
 import warnings
@@ -55,6 +56,29 @@ def load_model(name_or_path: PathLike = "mini", device: str | torch.device = "au
     model.origin = {"weights": str(name_or_path), "sha256": sha256(path)}
     model.copes_without_mul = bool(card.get("copes_without_mul", False))
     return model
+
+
+def as_model(model: TernausNetV2 | PathLike) -> TernausNetV2:
+    """Return a network: itself, or the one that ``load_model`` returns for a name or path; raises ValueError as it does."""
+    return model if isinstance(model, TernausNetV2) else load_model(checked(model))
+
+
+def weights_name(model: TernausNetV2 | PathLike) -> str:
+    """Return what ``load_model`` takes for a network, so that others load it; raises ValueError where that is unknown."""
+    if not isinstance(model, TernausNetV2):
+        return str(checked(model))
+    if not hasattr(model, "origin"):
+        raise ValueError(
+            "model was not loaded from a file, so no worker can load it. Save it: save_model, then pass the path."
+        )
+    return model.origin["weights"]
+
+
+def checked(name: PathLike) -> PathLike:
+    """Return the name or path of weights; raises ValueError for anything else."""
+    if not isinstance(name, str | os.PathLike):
+        raise ValueError(f'model is {type(name).__name__}; pass load_model("mini"), or the name or path of weights.')
+    return name
 
 
 def placed(model: TernausNetV2, device: torch.device) -> TernausNetV2:

@@ -12,6 +12,7 @@ from .rasters import (
 )  # fmt: skip
 from .spacenet import check_name as check_name, fetch_tile as fetch_tile
 from .tiles import (
-    BANDS as BANDS, Tile as Tile, TileFiles as TileFiles, checked_image as checked_image, find_tiles as find_tiles,
+    BANDS as BANDS, Tile as Tile, TileFiles as TileFiles, checked_image as checked_image, checked_tile as checked_tile,
+    find_tiles as find_tiles,
     read_tile as read_tile, sample_tiles as sample_tiles,
 )  # fmt: skip

@@ -30,6 +30,12 @@ class Georeference:
         if not isinstance(self.crs, str):
             raise ValueError(f'crs is {self.crs!r}; it must be text such as "EPSG:4326", or "" where it is unknown.')
         object.__setattr__(self, "transform", tuple(float(value) for value in self.transform))
+        swapped = len(self.transform) == 6 and self.transform[2] == self.transform[4] == 0
+        if swapped and self.transform[0] and self.transform[1]:
+            raise ValueError(
+                f"transform is {self.transform}, which is GDAL's order (left, pixel width, 0, top, 0, -pixel height); "
+                "here it is (pixel width, 0, left, 0, -pixel height, top), as rasterio's Affine has it."
+            )
         sane = len(self.transform) == 6 and (np.abs(self.transform) <= MOST).all()
         if not sane or abs(self.transform[0] * self.transform[4] - self.transform[1] * self.transform[3]) < LEAST:
             raise ValueError(

@@ -1,5 +1,6 @@
 """Rasters: image files, read whole or in windows, and the GeoTIFF files that the kit writes. GDAL does both."""
 
+import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -56,6 +57,8 @@ def source(path: PathLike) -> Path | str:
     >>> source("https://example.org/city.tif")
     'https://example.org/city.tif'
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path is {type(path).__name__}; pass the path of a file, or its address on a server.")
     return str(path) if REMOTE.match(str(path)) else Path(path).expanduser()
 
 

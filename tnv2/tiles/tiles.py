@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -93,6 +94,8 @@ class Tile:
         object.__setattr__(self, "valid", valid)
         if self.limits is not None and [np.shape(each) for each in self.limits] != [(3,), (3,)]:
             raise ValueError(f"limits are {self.limits!r}; they are the values of RGB that become 0 and 1, two (3,) arrays.")
+        if self.limits is not None:
+            object.__setattr__(self, "limits", tuple(np.asarray(each) for each in self.limits))
         if self.mul is not None:
             checked_image("mul", self.mul, 8)
             if self.mul.shape[:2] != self.rgb.shape[:2]:
@@ -118,6 +121,16 @@ class Tile:
                     there = valid.reshape(*valid.shape, *[1] * (image.ndim - 2))
                     object.__setattr__(self, name, np.where(there, image, image.dtype.type(0)))
 
+    def pixels(self, square_metres: float) -> int:
+        """Return how many whole pixels an area takes, for ``Thresholds(min_area=tile.pixels(12))``.
+
+        Raises ValueError for a tile whose place, and so the size of its pixels, is not known.
+        """
+        area = self.georeference and self.georeference.pixel_area(self.shape)
+        if not area:
+            raise ValueError(f"tile {self.name!r} has no known place, so its pixels have no known size. Pass pixels.")
+        return round(square_metres / area)
+
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W) in pixels."""
@@ -139,7 +152,14 @@ class Tile:
         return f"Tile({self.name!r}, {self.shape[0]} x {self.shape[1]} px, {bands} {self.rgb.dtype}, {buildings})"
 
 
-def find_tiles(folder: PathLike | None = None) -> list[TileFiles]:
+def checked_tile(tile: object) -> Tile:
+    """Return a Tile; raises ValueError for anything else."""
+    if not isinstance(tile, Tile):
+        raise ValueError(f"tile is {type(tile).__name__}; pass a Tile: read_tile(path) of a file, Tile(rgb) of an array.")
+    return tile
+
+
+def find_tiles(folder: PathLike | None = None, pattern: str | None = None) -> list[TileFiles]:
     """Return the TileFiles under ``folder``, sorted by place and number; no file is opened.
 
     Without a folder: under the one that the environment variable TNV2_TILES names, or else the kit's samples.
@@ -147,12 +167,22 @@ def find_tiles(folder: PathLike | None = None) -> list[TileFiles]:
     Both SpaceNet 2 layouts and SpaceNet 1's (``3band_AOI_1_RIO_img8.tif``) are known by their file names. Where a tile has
     pan-sharpened and native MUL, the pan-sharpened one is taken; where it has no GeoJSON, the challenge's CSV of its city
     (``*Building_Solutions.csv``) stands in. Raises FileNotFoundError where there is no tile.
+
+    pattern : of other names, "*.tif" for what gdal_retile makes: every file of such a name is an RGB tile, named as it is,
+        with the footprints of the GeoJSON of its name, where there is one.
     """
     folder = Path(folder or os.environ.get("TNV2_TILES") or box("sample_data")).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder} is not a folder. Pass, or set TNV2_TILES to, the folder that holds RGB-PanSharpen/ or PS-RGB/."
         )
+    if pattern is not None:
+        named = [path for path in walked(folder) if fnmatch(path.name, pattern)]
+        if not named:
+            raise FileNotFoundError(f"{folder} holds no file named {pattern!r}. Pass their pattern, such as *.tif.")
+        beside = [(path, path.with_suffix(".geojson")) for path in named]
+        plain = [TileFiles(path.stem, path, None, drawn if drawn.is_file() else None) for path, drawn in beside]
+        return sorted(plain, key=lambda files: natural(files.name))
     found: dict[str, Products] = {}
     solutions: dict[str, Path] = {}
     for path in sorted(walked(folder)):

@@ -10,7 +10,7 @@ import numpy as np
 import traitlets
 
 from ..pictures import COMPOSITES, PALETTE, difference_map, normalised_difference, scaled
-from ..tiles import BANDS, Tile, checked_image
+from ..tiles import BANDS, Tile, checked_image, checked_tile
 from .views import Chart, Picture, binned
 
 # WorldView-3's bands, from and to in nm.
@@ -45,6 +45,7 @@ class BandViewer(ipywidgets.VBox):
     """
 
     def __init__(self, tile: Tile, native_mul: np.ndarray | None = None) -> None:
+        checked_tile(tile)
         if native_mul is not None:
             checked_native(native_mul, tile)
         self._tile, self._native = tile, native_mul

@@ -10,7 +10,7 @@ import traitlets
 from ..files import PathLike, write_text
 from ..instances import Match, Probabilities, Recipe, Thresholds, label_instances, match
 from ..pictures import PALETTE, false_colour, probability_map, true_colour
-from ..tiles import Tile
+from ..tiles import Tile, checked_tile
 from .handouts import SCRIPT, handout
 from .views import source
 
@@ -53,15 +53,20 @@ class ThresholdTuner(anywidget.AnyWidget):
     _pixel_area = traitlets.Float(None, allow_none=True).tag(sync=True)
 
     def __init__(self, tile: Tile, probabilities: Probabilities, thresholds: Thresholds | None = None) -> None:
+        checked_tile(tile)
+        if not isinstance(probabilities, Probabilities):
+            came = type(probabilities).__name__
+            raise ValueError(f"probabilities are {came}; pass Probabilities, as predict(model, tile) returns them.")
         if probabilities.building.shape != tile.shape:
             raise ValueError(
                 f"probabilities are {probabilities.building.shape} px and the tile {tile.shape}; both must be of one size. "
                 "Pass predict(model, tile)."
             )
+        if not isinstance(thresholds, Thresholds | None):
+            raise ValueError(f"thresholds are {thresholds!r}; pass Thresholds(mask=0.5), or leave them out.")
         building, border = probabilities.quantised()
         self.tile, self.probabilities = tile, probabilities.rounded()
-        origin = probabilities.origin or {}
-        card = Thresholds(**origin["thresholds"]) if "thresholds" in origin else None
+        card = probabilities.card if "thresholds" in (probabilities.origin or {}) else None
         start = thresholds or card or Thresholds()
         presets = {"demo": Thresholds(), "practice": PRACTICE, "card": card, "reset": start}
         pictures = {"tile": true_colour(tile).tobytes()}

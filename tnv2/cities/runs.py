@@ -1,0 +1,130 @@
+"""Runs: what is ordered, by whom it is done, and what keeps two of them apart."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from filelock import FileLock, Timeout
+
+from ..files import PathLike, write_text
+from ..instances import PACKAGES, Thresholds
+from ..network import FILES, TernausNetV2, as_model, checked_precision, sha256, weights_file, weights_name
+from .sheets import Order, Outcome, name_of, room_in
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+REMEDY = "Pass another folder as out, or remove this one."
+Item = TypeVar("Item")
+Ordered = TypeVar("Ordered", bound=Order)
+
+
+def check_client(client: "Client", ahead: int) -> None:
+    """Raise ValueError unless these are a Dask client that waits for its results and a number of tiles."""
+    from distributed import Client
+
+    if not isinstance(client, Client) or client.asynchronous:
+        raise ValueError(f"client is {client!r}; pass a dask.distributed.Client, such as Client(LocalCluster()).")
+    if not isinstance(ahead, int) or ahead < 1:
+        raise ValueError(f"ahead is {ahead!r}; at least 1 tile a thread is under way. Leave it out for 2.")
+
+
+def ordered(folder: Path, model: TernausNetV2 | PathLike, precision: str, thresholds: Thresholds | None, crs: str) -> Order:
+    """Return the Order of a run; raises ValueError for what it cannot be, FileNotFoundError without weights."""
+    name = weights_name(model)
+    thresholds = as_model(model).thresholds if thresholds is None else thresholds
+    if not isinstance(thresholds, Thresholds):
+        raise ValueError(f"thresholds are {thresholds!r}; pass Thresholds. load_model(model).thresholds are recommended.")
+    if precision != "auto":
+        checked_precision(precision)
+    path = weights_file(name)
+    return Order(folder, name if name in FILES else str(Path(path).absolute()), sha256(path), precision, thresholds, crs)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a lock on the map's folder, which ends with this process; raises RuntimeError where another holds it."""
+    lock = FileLock(folder / ".lock", timeout=0)
+    with room_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RuntimeError(f"another run is at work in {folder}. Wait for it, or pass another folder.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def keep_recipe(order: Order) -> None:
+    """Write ``recipe.json``; raises ValueError where the folder's maps were made otherwise than ordered."""
+    path = order.folder / "recipe.json"
+    record = {**asdict(order), "versions": {name: metadata.version(name) for name in PACKAGES}}
+    record = json.loads(json.dumps({"format": record.pop("format")} | record | {"folder": None}))
+    del record["folder"]
+    if path.is_file():
+        try:
+            old = json.loads(path.read_text(encoding="utf-8"))
+            other = [key for key in order.fixed if old[key] != record[key]]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{path} is no recipe of a map ({type(error).__name__}: {error}). {REMEDY}") from error
+        if other:
+            told = "; ".join(f"{key} {str(old[key])[:60]}, not {str(record[key])[:60]}" for key in other)
+            raise ValueError(f"the maps in {order.folder} were made with {old.get('weights')!r}: {told}. {REMEDY}")
+    elif (order.folder / "maps").exists():
+        raise ValueError(f"{order.folder} has maps and no recipe.json, so nobody knows their weights. {REMEDY}")
+    with room_in(order.folder):
+        write_text(path, json.dumps(record, indent=2) + "\n")
+
+
+def work(
+    client: "Client | None", function: Callable[[Item, Ordered], Outcome], items: Iterable[Item], order: Ordered, ahead: int
+) -> Iterator[Outcome]:
+    """Yield ``function(item, order)`` of each item as it comes, from a client's workers, or from this process without one.
+
+    At most ``ahead`` items a thread of the workers there are now are under way.
+    """
+    if client is None:
+        yield from (function(item, order) for item in items)
+        return
+    from distributed import Future, as_completed
+
+    waiting, done = iter(items), as_completed()
+    running: dict[Future, str] = {}
+    try:
+        while True:
+            most = ahead * max(1, sum(client.nthreads().values()))
+            for item in islice(waiting, max(0, most - len(running))):
+                future = client.submit(function, item, order, pure=False)
+                running[future] = name_of(item)
+                done.add(future)
+            if not running:
+                return
+            future = next(done)
+            yield outcome_of(future, running.pop(future))
+    finally:
+        client.cancel(list(running))
+
+
+def outcome_of(future: "Future", name: str) -> Outcome:
+    """Return what a finished future holds; a tile that its workers died over is one that failed."""
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        return Outcome(name, error=f"workers died over it, of memory perhaps: {error}")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written."""
+    for pattern in (".*.*", "*/.*.*", "instances/*/.*.*"):
+        for path in filter(Path.is_dir, list(folder.glob(pattern))):
+            shutil.rmtree(path)
