@@ -308,5 +308,5 @@ def write_rows(
                 top += len(some)
             file.descriptions = names
         if overviews:
-            copy(plain, part, driver="COG", compress="deflate", level=9, predictor="yes", blocksize=256,
+            copy(plain, part, driver="COG", compress="deflate", level=6, predictor="yes", blocksize=256,
                  overview_resampling=overviews, bigtiff="if_safer")  # fmt: skip
