@@ -1,6 +1,7 @@
 """Vectors: a label image as a table of polygons on the ground, one row an instance."""
 
 import warnings
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from ..instances import Probabilities
 from ..tiles import Georeference, Tile
 from .outlines import outlines
+from .simple import simplified
 
 if TYPE_CHECKING:
     import geopandas
@@ -61,10 +63,10 @@ def to_geodataframe(
         warnings.warn(placeless(tile), stacklevel=2)
     numbers, index = numbered(labels)
     where = tile.georeference or PIXELS
-    shapes = outlines(index, simplify, where.ground(tile.shape) if simplify else None)
+    shapes = simplified(index, simplify, where.ground(tile.shape))[0] if simplify else outlines(index)
     geometry = shapely.orient_polygons(shapely.transform(shapes, where.to_world))
     frame = {
-        "label": numbers.astype(np.int32),
+        "label": numbers,
         "pixels": np.bincount(index.ravel(), minlength=1)[1:],
         "area_m2": areas(geopandas.GeoSeries(geometry, crs=crs)),
         "building": means(index, probabilities),
@@ -119,22 +121,27 @@ def placeless(tile: Tile) -> str:
 
 
 def numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (N,) the labels in use, rising, and (H, W) the place of each pixel's in them, from 1; 0 is background.
+    """Return (N,) int32 labels in use, rising, and (H, W) int32 the place of each pixel's in them, from 1; 0 is background.
 
-    >>> numbered(np.array([[7, 0, 3]]))
-    (array([3, 7]), array([[2, 0, 1]]))
+    >>> numbers, index = numbered(np.array([[7, 0, 3]]))
+    >>> numbers.tolist(), index.tolist()
+    ([3, 7], [[2, 0, 1]])
     """
-    numbers, index = np.unique(labels, return_inverse=True)
-    index = index.reshape(labels.shape) + int(numbers[0] > 0)
-    return numbers[numbers > 0], index
+    labels = labels.astype(np.int32, copy=False)
+    if labels.max() > 2 * labels.size:  # a table of all numbers up to it would be larger than the image
+        numbers, index = np.unique(np.append(0, labels), return_inverse=True)
+        return numbers[1:], index[1:].reshape(labels.shape).astype(np.int32)
+    used = np.zeros(labels.max() + 1, bool)
+    used[labels.ravel()] = True
+    used[0] = False
+    return np.flatnonzero(used).astype(np.int32), np.cumsum(used, dtype=np.int32)[labels]
 
 
 def means(index: np.ndarray, probabilities: Probabilities | None) -> np.ndarray:
     """Return (N,) float64 mean building probabilities of the instances 1..N, NaN where ``probabilities`` are None."""
-    pixels = np.bincount(index.ravel())[1:]
     if probabilities is None:
-        return np.full(len(pixels), np.nan)
-    return np.bincount(index.ravel(), probabilities.building.ravel())[1:] / pixels
+        return np.full(index.max(), np.nan)
+    return np.bincount(index.ravel(), probabilities.building.ravel())[1:] / np.bincount(index.ravel())[1:]
 
 
 def neighbours(index: np.ndarray, numbers: np.ndarray) -> list[tuple[int, ...]]:
@@ -145,18 +152,33 @@ def neighbours(index: np.ndarray, numbers: np.ndarray) -> list[tuple[int, ...]]:
     """
     sides = [(index[:, :-1], index[:, 1:]), (index[:-1], index[1:])]
     corners = [(index[:-1, :-1], index[1:, 1:]), (index[:-1, 1:], index[1:, :-1])]
-    pairs = np.hstack([np.stack([a, b])[:, (a != b) & (a > 0) & (b > 0)] for a, b in sides + corners])
+    count = len(numbers) + 1
+    codes = [np.zeros(0, np.int64)]  # a pair as one number: arrays of numbers sort fast, arrays of pairs do not
+    for a, b in sides + corners:
+        met = (a != b) & (a > 0) & (b > 0)
+        codes.append(np.unique(np.minimum(a[met], b[met]) * np.int64(count) + np.maximum(a[met], b[met])))
+    lower, upper = np.divmod(np.unique(np.concatenate(codes)), count)
     found: list[list[int]] = [[] for _ in numbers]
-    for a, b in np.unique(np.hstack([pairs, pairs[::-1]]), axis=1).T:
+    for a, b in sorted(
+        [*zip(lower.tolist(), upper.tolist(), strict=True), *zip(upper.tolist(), lower.tolist(), strict=True)]
+    ):
         found[a - 1].append(int(numbers[b - 1]))
     return [tuple(row) for row in found]
 
 
 def areas(geometry: "geopandas.GeoSeries") -> np.ndarray:
-    """Return (N,) square metres on the WGS 84 ellipsoid of a GeoSeries, NaN where it has no CRS."""
+    """Return (N,) square metres on the WGS 84 ellipsoid of a GeoSeries of polygons, NaN where its CRS has no place on it."""
+    import shapely
     from pyproj import Geod
 
     if geometry.crs is None:
         return np.full(len(geometry), np.nan)
     geod = Geod(ellps="WGS84")
-    return np.array([abs(geod.geometry_area_perimeter(shape)[0]) for shape in geometry.to_crs("EPSG:4326")])
+    parts, owner = shapely.get_parts(geometry.to_crs("EPSG:4326").values, return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    points, ring = shapely.get_coordinates(rings, return_index=True)
+    ends = np.searchsorted(ring, np.arange(len(rings) + 1)).tolist()
+    x, y = np.ascontiguousarray(points.T)
+    found = np.array([abs(geod.polygon_area_perimeter(x[i:j], y[i:j])[0]) for i, j in pairwise(ends)])
+    outer = np.diff(part, prepend=-1) > 0  # the first ring of each part; what the others enclose is no part of it
+    return np.bincount(owner[part], np.where(outer, found, -found), len(geometry)).astype(float)
