@@ -7,9 +7,10 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from tnv2 import rasterise
+from tnv2 import label_instances, load_model, rasterise
 from tnv2.polygons.outlines import outlines
 from tnv2.polygons.simple import simplified
+from tnv2.polygons.squares import squared
 from tnv2.polygons.vectors import numbered
 
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=2, max_side=12)
@@ -110,6 +111,106 @@ def test_stairs_become_a_slope():
     assert shapely.get_num_coordinates(simplified(stairs[:10, :10], 1.0, np.eye(2))[0]).max() > 10
 
 
+def turned(corners, degrees, place):
+    """Corners turned about (0, 0) and moved to a place."""
+    angle = np.radians(degrees)
+    return np.array(corners) @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]] + place
+
+
+def angles(shape):
+    """Degrees between successive walls of a polygon, 0 to 180."""
+    steps = [np.diff(ring, axis=0) @ (1, 1j) for ring in rings(shape)]
+    return np.concatenate([np.abs(np.degrees(np.angle(np.roll(step, -1) / step))) for step in steps])
+
+
+def as_a_network_sees(index, blur=2):
+    """The same instances with their corners rounded."""
+    fields = [ndimage.gaussian_filter((index == number).astype(float), blur) for number in range(index.max() + 1)]
+    return np.argmax(fields, axis=0)
+
+
+HOUSE = [(0, 0), (50, 0), (50, 24), (26, 24), (26, 50), (0, 50)]
+
+
+@pytest.mark.parametrize("degrees", [0, 10, 27, 45, 63, 80])
+@pytest.mark.parametrize("seen", [lambda index: index, as_a_network_sees])
+def test_a_house_gets_its_right_angles_back(degrees, seen):
+    drawn = turned(HOUSE, degrees, (60, 20))
+    (shape,), (kind,) = squared(seen(rasterise([[drawn]], (120, 120))), 1.5, np.eye(2))
+    house = shapely.Polygon(drawn)
+    assert kind == "square"
+    np.testing.assert_allclose(angles(shape), 90, atol=1e-6)
+    assert len(angles(shape)) == len(HOUSE)
+    assert shape.intersection(house).area / shape.union(house).area > 0.95
+
+
+def test_right_angles_are_those_on_the_ground():
+    """... on pixels that are higher than wide, too."""
+    wide = np.diag([0.2, -0.3])
+    drawn = turned(np.multiply(HOUSE, 0.2), 27, (15, 15)) @ np.linalg.inv(wide).T + (0, 80)
+    (shape,), (kind,) = squared(rasterise([[drawn]], (90, 140)), 0.4, wide)
+    assert kind == "square"
+    np.testing.assert_allclose(angles(shapely.transform(shape, lambda points: points @ wide.T)), 90, atol=1e-6)
+
+
+def test_round_roofs_stay_round_and_cut_corners_cut():
+    ring = 25 * np.exp(1j * np.linspace(0, 2 * np.pi, 80)[:-1])
+    cut = turned([(0, 0), (30, 0), (50, 20), (50, 50), (0, 50)], 12, (80, 10))
+    index = rasterise([[np.stack([ring.real, ring.imag], axis=1) + 40], [cut]], (80, 140))
+    shapes, kinds = squared(index, 1.5, np.eye(2))
+    assert kinds.tolist() == ["simple", "square"]
+    assert shapes[0].equals(simplified(index, 1.5, np.eye(2))[0][0])
+    np.testing.assert_allclose(sorted(angles(shapes[1])), [45, 45, 90, 90, 90], atol=3)
+
+
+def test_houses_wall_to_wall_share_walls_and_a_front():
+    terrace = [(0, 0), (24, 0), (24, 34), (0, 34)]
+    index = as_a_network_sees(
+        rasterise([[turned(np.add(terrace, (x, 0)), 17, (20, 10))] for x in range(0, 96, 24)], (90, 130))
+    )
+    shapes, kinds = squared(index, 1.5, np.eye(2))
+    assert set(kinds) == {"square"}
+    assert shapely.coverage_is_valid(shapes)
+    row = shapely.union_all(shapes).simplify(1e-6)
+    np.testing.assert_allclose(angles(row), 90, atol=1e-3)
+    assert len(angles(row)) == 4  # one front, not a step a house
+
+
+@settings(deadline=None, max_examples=40)
+@given(IMAGES, st.floats(0.1, 5))
+def test_any_image_can_be_squared(index, tolerance):
+    shapes, kinds = squared(index, tolerance, np.eye(2))
+    assert_squared(shapes, kinds, index)
+
+
+@pytest.mark.parametrize("tolerance", [0.4, 1.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_squared_outlines_stay_apart_and_near_the_pixels(seed, tolerance):
+    index = blobs(seed)
+    shapes, kinds = squared(index, tolerance, SKEWED)
+    assert_squared(shapes, kinds, index)
+
+
+def test_real_labels_squared_stay_apart(real_tiles, real_maps):
+    thresholds = load_model("mini", device="cpu").thresholds
+    for tile, maps in zip(real_tiles, real_maps, strict=True):
+        for index in (tile.truth, label_instances(maps, thresholds)):
+            shapes, kinds = squared(index, 0.45, tile.georeference.ground(tile.shape))
+            assert_squared(shapes, kinds, index)
+            assert len(kinds) < 5 or np.mean(kinds == "square") > 0.7
+
+
+def assert_squared(shapes, kinds, index):
+    """All are valid, share walls corner for corner, and those that are square agree with the pixels."""
+    assert_parted(shapes)
+    assert shapely.coverage_is_valid(shapes)
+    exact = outlines(index)
+    agree = shapely.area(shapely.intersection(shapes, exact)) / shapely.area(shapely.union(shapes, exact))
+    assert (agree[kinds == "square"] >= 0.9).all()
+    assert set(kinds) <= {"square", "simple", "pixels"}
+
+
 def test_no_instances_give_no_outlines():
     assert outlines(np.zeros((3, 4), int)).shape == (0,)
     assert simplified(np.zeros((3, 4), int), 1, np.eye(2))[0].shape == (0,)
+    assert [len(each) for each in squared(np.zeros((3, 4), int), 1, np.eye(2))] == [0, 0]

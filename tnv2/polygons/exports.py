@@ -10,7 +10,7 @@ import numpy as np
 from ..files import PathLike, checked_path, replacing, write_text
 from ..instances import Probabilities
 from ..tiles import Tile, write_geotiff
-from .vectors import checked_labels, checked_probabilities, means, numbered, placeless
+from .vectors import checked_labels, checked_probabilities, means, numbered, on_earth, placeless
 
 if TYPE_CHECKING:
     import geopandas
@@ -21,22 +21,46 @@ DECIMALS = 7  # of a degree, about 1 cm on the ground: a thirtieth of a pixel
 def write_geojson(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
     """Write a GeoDataFrame as GeoJSON (RFC 7946): WGS 84 longitude and latitude, 7 decimals, exteriors counterclockwise.
 
-    A frame in another CRS is reprojected. One without a CRS keeps its positions, pixels mostly, and a UserWarning says so.
-    Missing values become null, ``neighbours`` an array. Raises ValueError for anything but a GeoDataFrame and a path that
-    ends in .geojson or .json.
+    A frame in another CRS is reprojected, and what lies across the antimeridian is cut there. One whose CRS is not known, or
+    has no place on the Earth, keeps its positions, pixels mostly, and a UserWarning says so. Missing values become null,
+    ``neighbours`` an array. Raises ValueError for anything but a GeoDataFrame and a path that ends in .geojson or .json.
     """
     import shapely
 
     path = checked_path(path, ".geojson", ".json")
     checked_frame(frame)
-    if frame.crs is None:
-        warnings.warn(f"the frame has no CRS: {path} gets its positions as they are, and maps misplace them.", stacklevel=2)
+    if not on_earth(frame.crs):
+        lacks = "CRS" if frame.crs is None else "place on the Earth by its CRS"
+        warnings.warn(
+            f"the frame has no {lacks}: {path} gets its positions as they are, and maps misplace them.", stacklevel=2
+        )
+        shapes = frame.geometry.values
     else:
         frame = frame.to_crs("EPSG:4326")
-    geometry = shapely.set_precision(frame.geometry.values, 10.0**-DECIMALS)  # valid after rounding
+        shapes = cut_at_antimeridian(np.asarray(frame.geometry.values))
+    geometry = shapely.set_precision(shapes, 10.0**-DECIMALS)  # valid after rounding
     geometry = shapely.transform(shapely.orient_polygons(geometry), lambda points: points.round(DECIMALS))
     text = frame.set_geometry(geometry, crs=frame.crs).to_json(na="null", drop_id=True)
     write_text(path, text + "\n")
+
+
+def cut_at_antimeridian(shapes: np.ndarray) -> np.ndarray:
+    """Return (N,) shapely polygons in degrees, those across 180 degrees in parts on either side of it, as RFC 7946 wants it.
+
+    A polygon that seems to go round half of the world goes the other way.
+    """
+    import antimeridian
+    import shapely
+
+    west, _, east, _ = shapely.bounds(shapes).T
+    found = shapes.copy()
+    for k in np.flatnonzero((east - west > 180) | (east > 180) | (west < -180)):
+        eastward = shapely.transform(shapes[k], lambda points: np.stack([points[:, 0] % 360, points[:, 1]], axis=1))
+        eastward = shapely.orient_polygons(eastward)
+        parts = [antimeridian.fix_polygon(part, great_circle=False) for part in shapely.get_parts(eastward)]
+        parts = [part for part in shapely.get_parts(parts) if part.area]  # without what only touches 180 degrees
+        found[k] = parts[0] if len(parts) == 1 else shapely.multipolygons(np.array(parts, object))
+    return found
 
 
 def write_geopackage(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 
 
 def outlines(index: np.ndarray) -> np.ndarray:
-    """Return (N,) shapely Polygons and MultiPolygons, all valid, along the pixels' edges of the instances 1..N of (H, W) ``index``.
+    """Return (N,) shapely Polygons and MultiPolygons of the instances 1..N of (H, W) ``index``, along the pixels' edges.
 
-    Positions are column and row; (0, 0) is the upper left corner. Pixels that share an edge are one part, pixels that share
-    a corner are not.
+    All are valid. Positions are column and row; (0, 0) is the upper left corner. Pixels that share an edge are one part,
+    pixels that share a corner alone are not.
 
     >>> from shapely import normalize  # to start each ring at the same corner everywhere
     >>> normalize(outlines(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]]))).tolist()
@@ -31,7 +31,7 @@ def outlines(index: np.ndarray) -> np.ndarray:
 
 
 def gathered(parts: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
-    """Return (count,) geometries: the polygons among ``parts`` whose (K,) ``owner`` is the place, several as a MultiPolygon."""
+    """Return (count,) geometries: of (K,) ``parts`` those whose ``owner`` is the place, several as a MultiPolygon."""
     import shapely
 
     order = np.argsort(owner, kind="stable")

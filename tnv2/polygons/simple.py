@@ -26,7 +26,7 @@ def simplified(index: np.ndarray, tolerance: float, metric: np.ndarray) -> tuple
 def simple_lines(
     index: np.ndarray, lines: np.ndarray, sides: np.ndarray, tolerance: float, metric: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (M,) simplified borders, (N+1,) the tolerance that each instance, background first, allows, and (N,) polygons."""
+    """Return (M,) simplified borders, (N + 1,) what each instance allows, background first, and the (N,) polygons."""
     import shapely
 
     floor = FINE * np.linalg.norm(metric, axis=0).min()

@@ -11,7 +11,7 @@ from .simple import broken, simple_lines
 from .walls import SHORT, Wall, aligned, cross, fitted, regular
 
 AGREE = 0.9  # IoU of a squared outline with the pixels, at least
-RIGHT = 0.6  # the share of its walls, by squares of length, that lie along or across a building of right angles
+RIGHT = 0.5  # the share of its walls, by squares of length, that lie along or across a building of right angles
 SAME = np.radians(10)  # by which buildings that share a wall may differ and yet get one direction
 TIE = 2.0  # tolerances: walls side by side in two such buildings that are less apart are one
 
@@ -42,10 +42,14 @@ def squared(index: np.ndarray, tolerance: float, metric: np.ndarray) -> tuple[np
     square = frames != 0
     square[0] = True  # background takes what its instances allow
     while square[1:].any():
-        chosen = square[sides].all(axis=1) & np.array([len(own) > 2 * around for own, around in zip(walls, closed, strict=True)])
+        chosen = square[sides].all(axis=1) & np.array(
+            [len(own) > 2 * around for own, around in zip(walls, closed, strict=True)]
+        )
         drawn = np.where(chosen, redrawn(walls, lines, chosen, tolerance, metric), simple)
         shapes = polygons(drawn, sides, index)
-        overlap = shapely.area(shapely.intersection(np.where(shapely.is_valid(shapes), shapes, None), exact))
+        sound = shapes.copy()
+        sound[~shapely.is_valid(shapes)] = None
+        overlap = shapely.area(shapely.intersection(sound, exact))
         agree = overlap / (shapely.area(shapes) + shapely.area(exact) - overlap) >= AGREE  # nan where not valid
         spoilt = square[1:] & (broken(shapes, drawn, sides) | ~agree)
         if not spoilt.any():
@@ -89,7 +93,9 @@ def shared(found: np.ndarray, lines: np.ndarray, sides: np.ndarray) -> np.ndarra
     return np.where(found == 0, 0, np.exp(0.25j * np.angle(turned[group])))
 
 
-def redrawn(walls: list[list[Wall]], lines: np.ndarray, chosen: np.ndarray, tolerance: float, metric: np.ndarray) -> np.ndarray:
+def redrawn(
+    walls: list[list[Wall]], lines: np.ndarray, chosen: np.ndarray, tolerance: float, metric: np.ndarray
+) -> np.ndarray:
     """Return (M,) LineStrings of the chosen lines' walls, None for the others. Where lines meet they meet again.
 
     A meeting of chosen lines moves to where their walls cross; one where another line ends stays.
@@ -164,5 +170,8 @@ def around(walls: list[Wall]) -> list[complex]:
 def between(walls: list[Wall], first: complex, last: complex) -> list[complex]:
     """Return the corners of walls from one meeting to another, by a step at right angles where the outer ones miss it."""
     corners = [crossing(one, other) for one, other in pairwise(walls)]
-    steps = [[wall.foot(place)] if wall.square and abs(wall.off(place)) > 1e-6 else [] for wall, place in ((walls[0], first), (walls[-1], last))]
+    steps = [
+        [wall.foot(place)] if wall.square and abs(wall.off(place)) > 1e-6 else []
+        for wall, place in ((walls[0], first), (walls[-1], last))
+    ]
     return [first, *steps[0], *corners, *steps[1], last]

@@ -9,8 +9,8 @@ import numpy as np
 
 TURN = np.sin(np.radians(20))  # by which a wall may be turned to lie along or across its building, at most
 REACH = 1.5  # tolerances by which that may move its ends, at most
-SHORT = 4.0  # tolerances: shorter walls that lie neither along nor across are corners that were rounded
-JOG = 1.5  # tolerances: walls side by side that are less apart are one
+SHORT = 5.0  # tolerances: shorter walls that lie neither along nor across are corners that were rounded
+JOG = 2.0  # tolerances: walls side by side that are less apart are one
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,20 @@ class Wall:
         """Return whether both lie along, or both across, the same building."""
         return self.square and other.square and abs(cross(self.along, other.along)) < 1e-6
 
+    def onward(self, other: "Wall", jog: float) -> bool:
+        """Return whether another beside it runs the same way, and no more than ``jog`` apart."""
+        return abs(self.off(other.point)) <= jog and (self.along * other.along.conjugate()).real > 0
+
     def joined(self, other: "Wall") -> "Wall":
         """Return one wall in the place of both, the longer one counting for more."""
         length = self.length + other.length
-        return replace(other, point=(self.length * self.point + other.length * other.point) / length, length=length)
+        point = (self.length * self.point + other.length * other.point) / length
+        way = self.length * self.along + other.length * other.along
+        return replace(other, point=point, length=length, along=way / abs(way) if way else other.along)
+
+    def step(self, off: float, point: complex) -> "Wall":
+        """Return a wall at right angles to it, through a point, that goes ``off`` to its side."""
+        return Wall(point, (1j if off > 0 else -1j) * self.along, abs(off), point, square=True)
 
 
 def cross(a: complex, b: complex) -> float:
@@ -62,7 +72,10 @@ def fitted(lines: np.ndarray, tolerance: float, metric: np.ndarray) -> list[list
     points, line = shapely.get_coordinates(lines, return_index=True)
     corners, owner = shapely.get_coordinates(rough, return_index=True)
     most = points.max(initial=0) + 1
-    kept = np.isin((line * most + points[:, 1]) * most + points[:, 0], (owner * most + np.rint(corners[:, 1])) * most + np.rint(corners[:, 0]))
+    kept = np.isin(
+        (line * most + points[:, 1]) * most + points[:, 0],
+        (owner * most + np.rint(corners[:, 1])) * most + np.rint(corners[:, 0]),
+    )
     inner = np.flatnonzero(line[1:] == line[:-1])  # a piece each, from this point to the next
     first = np.flatnonzero(kept[inner])
     wall = np.cumsum(kept[inner]) - 1
@@ -110,30 +123,26 @@ def regular(walls: list[Wall], closed: bool, tolerance: float) -> list[Wall]:
 
 def bettered(walls: list[Wall], closed: bool, short: float, jog: float) -> list[Wall] | None:
     """Return walls with the first fault mended, None where there is none."""
-    count = len(walls)
-    for i, wall in enumerate(walls):
-        before = walls[i - 1] if count > 1 and (closed or i) else None
-        after = walls[(i + 1) % count] if count > 1 and (closed or i + 1 < count) else None
-        rounded = not wall.square and wall.length < short
+    for at, wall in enumerate(walls if len(walls) > 1 else []):
+        before = walls[at - 1] if closed or at else None
+        after = walls[(at + 1) % len(walls)] if closed or at + 1 < len(walls) else None
         if after and wall.beside(after):
-            if abs(wall.off(after.point)) <= jog and (wall.along * after.along.conjugate()).real > 0:
-                return put(walls, i, 2, wall.joined(after))
-            across = 1j * wall.along if wall.off(after.point) > 0 else -1j * wall.along
-            return put(walls, i, 1, wall, Wall(wall.end, across, abs(wall.off(after.point)), wall.end, True))
-        if rounded and after and not after.square and wall.length + after.length < short:
-            way = wall.length * wall.along + after.length * after.along
-            if abs(way) > 0:
-                return put(walls, i, 2, replace(wall.joined(after), along=way / abs(way)))
-        if rounded and before and after and before.square and after.square and count > 2:
-            if not before.beside(after):
-                return put(walls, i, 1)
-            across = 1j * before.along if cross(before.along, wall.along) > 0 else -1j * before.along
-            return put(walls, i, 1, replace(wall, along=across, square=True))
-        if rounded and count > 1 and (before is None or after is None) and (before or after).square:
-            return put(walls, i, 1)
-        if wall.square and before and after and before is not after and before.beside(after):
-            if abs(before.off(after.point)) <= jog and (before.along * after.along.conjugate()).real > 0:
-                return [each for each in put(walls, i, 2, before.joined(after)) if each is not before]
+            if wall.onward(after, jog):
+                return put(walls, at, 2, wall.joined(after))
+            return put(walls, at, 1, wall, wall.step(wall.off(after.point), wall.end))
+        if before and after and before is not after and wall.square and before.beside(after) and before.onward(after, jog):
+            return [each for each in put(walls, at, 2, before.joined(after)) if each is not before]
+        if wall.square or wall.length >= short:
+            continue
+        if after and not after.square and wall.length + after.length < short:
+            return put(walls, at, 2, wall.joined(after))
+        neighbours = [each for each in (before, after) if each]
+        if all(each.square for each in neighbours) and before is not after:
+            if len(neighbours) == 2 and neighbours[0].beside(neighbours[1]):
+                return put(
+                    walls, at, 1, neighbours[0].step(cross(neighbours[0].along, wall.along) * wall.length, wall.point)
+                )
+            return put(walls, at, 1)
     return None
 
 
