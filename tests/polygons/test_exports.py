@@ -289,3 +289,59 @@ def test_wrong_labels_are_refused_before_anything_is_written(tmp_path, labels):
     with pytest.raises(ValueError, match=r"probabilities are \(4, 4\)"):
         write_coco(LABELS, tile(), tmp_path / "a.json", Probabilities(np.ones((4, 4)), np.ones((4, 4))))
     assert not list(tmp_path.iterdir())
+
+
+ISLANDS = np.zeros((40, 50), np.int32)
+ISLANDS[4:36, 8:40] = 1
+ISLANDS[14:24, 12:34] = 0  # a courtyard, across the line as well
+ISLANDS[4:12, 1:6] = 2
+ISLANDS[4:12, 44:49] = 3
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Georeference((0.01, 0, 179.75, 0, -0.01, -16.8), "EPSG:4326"),
+        Georeference((0.01, 0, -180.25, 0, -0.01, -16.8), "EPSG:4326"),
+        Georeference((1000, 0, 794000, 0, -1000, 8140173), "EPSG:32760"),
+    ],
+)
+@pytest.mark.parametrize("outline", ["pixels", "square"])
+def test_geojson_is_cut_at_the_antimeridian(tmp_path, where, outline):
+    there = to_geodataframe(ISLANDS, tile(where), outline=outline)
+    write_geojson(there, tmp_path / "a.geojson")
+    found = geopandas.read_file(tmp_path / "a.geojson")
+    assert found.is_valid.all()
+    assert found.geom_type.tolist() == ["MultiPolygon", "Polygon", "Polygon"]
+    west, _, east, _ = found.explode().bounds.values.T
+    assert ((east - west < 1) & (east <= 180) & (west >= -180)).all()
+    assert set(np.sign(west)) == {1, -1}
+    unrolled, expected = (
+        shapely.transform(shapes.geometry.values, lambda points: np.stack([points[:, 0] % 360, points[:, 1]], axis=1))
+        for shapes in (found, there.to_crs("EPSG:4326"))
+    )
+    np.testing.assert_allclose(shapely.area(unrolled), shapely.area(expected), rtol=1e-4)
+    np.testing.assert_allclose(shapely.bounds(unrolled), shapely.bounds(expected), atol=1e-6)
+    assert shapely.contains(shapely.buffer(expected, 1e-6), unrolled).all()
+
+
+def test_what_ends_at_the_antimeridian_is_not_cut(tmp_path):
+    labels = np.zeros((40, 50), int)
+    labels[3:9, 20:25] = 1
+    labels[3:9, 30:40] = 2
+    write_geojson(
+        to_geodataframe(labels, tile(Georeference((0.01, 0, 179.75, 0, -0.01, 6), "EPSG:4326"))), tmp_path / "a.geojson"
+    )
+    found = geopandas.read_file(tmp_path / "a.geojson")
+    np.testing.assert_allclose(found.bounds.values, [[179.95, 5.91, 180, 5.97], [-179.95, 5.91, -179.85, 5.97]])
+
+
+def test_a_building_site_without_a_place_keeps_its_positions(tmp_path):
+    site = 'LOCAL_CS["building site",LOCAL_DATUM["site",0],UNIT["metre",1],AXIS["east",EAST],AXIS["north",NORTH]]'
+    with pytest.warns(UserWarning, match="has no place on the Earth"):
+        there = frame(Georeference((0.3, 0, 5, 0, -0.3, 40), site))
+    with pytest.warns(UserWarning, match=r"no place on the Earth by its CRS: .*a\.geojson gets its positions as they are"):
+        write_geojson(there, tmp_path / "a.geojson")
+    found = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+    bounds = [shapely.geometry.shape(feature["geometry"]).bounds for feature in found]
+    np.testing.assert_allclose(bounds, there.bounds.values)

@@ -147,7 +147,7 @@ def test_a_house_gets_its_right_angles_back(degrees, seen):
 def test_right_angles_are_those_on_the_ground():
     """... on pixels that are higher than wide, too."""
     wide = np.diag([0.2, -0.3])
-    drawn = turned(np.multiply(HOUSE, 0.2), 27, (15, 15)) @ np.linalg.inv(wide).T + (0, 80)
+    drawn = turned(np.multiply(HOUSE, 0.2), 27, (15, 10)) @ np.linalg.inv(wide).T + (0, 80)
     (shape,), (kind,) = squared(rasterise([[drawn]], (90, 140)), 0.4, wide)
     assert kind == "square"
     np.testing.assert_allclose(angles(shapely.transform(shape, lambda points: points @ wide.T)), 90, atol=1e-6)

@@ -168,3 +168,79 @@ def test_real_footprints_go_there_and_back(real_tiles):
         simple = to_geodataframe(real.truth, real, simplify=0.5)
         assert simple.is_valid.all()
         np.testing.assert_allclose(simple.area_m2, frame.area_m2, rtol=0.0201)
+
+
+def test_an_outline_can_be_chosen_and_every_row_says_which_it_got():
+    truth = terraces()
+    frames = {kind: to_geodataframe(truth, tile(UTM, truth.shape), outline=kind) for kind in ("pixels", "simple", "square")}
+    for kind, frame in frames.items():
+        assert list(frame.columns) == COLUMNS
+        assert frame.is_valid.all()
+        assert kind == "pixels" or shapely.coverage_is_valid(frame.geometry.values)
+        assert (frame.outline == kind).mean() > 0.8
+        np.testing.assert_allclose(frame.area_m2, frames["pixels"].area_m2, rtol=0.1)
+    corners = [frame.count_coordinates().sum() for frame in frames.values()]
+    assert corners[0] > 2 * corners[1] >= corners[2]
+    plain, by_metres = (
+        to_geodataframe(truth, tile(UTM, truth.shape)),
+        to_geodataframe(truth, tile(UTM, truth.shape), simplify=1),
+    )
+    assert plain.geometry.equals(frames["pixels"].geometry)
+    assert by_metres.geometry.equals(to_geodataframe(truth, tile(UTM, truth.shape), simplify=1, outline="simple").geometry)
+
+
+@pytest.mark.parametrize("where", [None, Georeference((1, 0, 5, 0, -1, 6)), Georeference((0.3, 0, 5, 0, -0.3, 6), "SITE")])
+@pytest.mark.parametrize("outline", ["pixels", "simple", "square"])
+def test_without_metres_outlines_go_by_pixels_and_say_so(where, outline):
+    if where and where.crs:
+        where = Georeference(where.transform, SITE)
+    truth = terraces()
+    with pytest.warns(
+        UserWarning, match=r"has no (georeference|CRS|place on the Earth by its CRS 'LOCAL_CS.*): positions are"
+    ):
+        frame = to_geodataframe(truth, tile(where, truth.shape), outline=outline)
+    assert frame.is_valid.all()
+    assert frame.area_m2.isna().all()
+    assert (frame.outline == outline).mean() > 0.8
+    with pytest.raises(ValueError, match=r"whose CRS is known and has a place on the Earth"):
+        to_geodataframe(truth, tile(where, truth.shape), simplify=1)
+
+
+SITE = 'LOCAL_CS["building site",LOCAL_DATUM["site",0],UNIT["metre",1],AXIS["east",EAST],AXIS["north",NORTH]]'
+
+
+def test_empty_tables_have_the_outline_too():
+    full, empty = (to_geodataframe(labels, tile(), outline="square") for labels in (LABELS, np.zeros_like(LABELS)))
+    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"outline": "round"}, "outline is 'round'; it must be 'pixels', 'simple', 'square'"),
+        ({"outline": "pixels", "simplify": 1}, r"simplify is 1, outline 'pixels' .* Leave it out"),
+    ],
+)
+def test_outlines_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        to_geodataframe(LABELS, tile(), **options)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Georeference((3e-6, 0, 179.99995, 0, -3e-6, -16.8), "EPSG:4326"),
+        Georeference((0.5, 0, 819790.0, 0, -0.5, 8140173.0), "EPSG:32760"),
+    ],
+)
+def test_areas_hold_across_the_antimeridian(where):
+    frame = to_geodataframe(LABELS, tile(where))
+    np.testing.assert_allclose(frame.area_m2, frame.pixels * where.pixel_area(LABELS.shape), rtol=1e-4)
+
+
+def test_large_and_small_numbers_give_the_same_table():
+    """One is counted, the other sorted."""
+    few, many = to_geodataframe(LABELS, tile()), to_geodataframe(LABELS.astype(np.int64) * 60_000_000, tile())
+    assert (few.label * 60_000_000).tolist() == many.label.tolist()
+    assert few.geometry.equals(many.geometry)
+    assert [tuple(60_000_000 * label for label in row) for row in few.neighbours] == many.neighbours.tolist()

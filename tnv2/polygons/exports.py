@@ -34,11 +34,11 @@ def write_geojson(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
         warnings.warn(
             f"the frame has no {lacks}: {path} gets its positions as they are, and maps misplace them.", stacklevel=2
         )
-        shapes = frame.geometry.values
+        frame = frame.set_crs(None, allow_override=True)
     else:
         frame = frame.to_crs("EPSG:4326")
-        shapes = cut_at_antimeridian(np.asarray(frame.geometry.values))
-    geometry = shapely.set_precision(shapes, 10.0**-DECIMALS)  # valid after rounding
+        frame = frame.set_geometry(cut_at_antimeridian(np.asarray(frame.geometry.values)), crs=frame.crs)
+    geometry = shapely.set_precision(frame.geometry.values, 10.0**-DECIMALS)  # valid after rounding
     geometry = shapely.transform(shapely.orient_polygons(geometry), lambda points: points.round(DECIMALS))
     text = frame.set_geometry(geometry, crs=frame.crs).to_json(na="null", drop_id=True)
     write_text(path, text + "\n")
@@ -47,19 +47,19 @@ def write_geojson(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
 def cut_at_antimeridian(shapes: np.ndarray) -> np.ndarray:
     """Return (N,) shapely polygons in degrees, those across 180 degrees in parts on either side of it, as RFC 7946 wants it.
 
-    A polygon that seems to go round half of the world goes the other way.
+    A polygon that seems to reach around more than half of the Earth goes the other way.
     """
-    import antimeridian
     import shapely
 
     west, _, east, _ = shapely.bounds(shapes).T
     found = shapes.copy()
     for k in np.flatnonzero((east - west > 180) | (east > 180) | (west < -180)):
-        eastward = shapely.transform(shapes[k], lambda points: np.stack([points[:, 0] % 360, points[:, 1]], axis=1))
-        eastward = shapely.orient_polygons(eastward)
-        parts = [antimeridian.fix_polygon(part, great_circle=False) for part in shapely.get_parts(eastward)]
-        parts = [part for part in shapely.get_parts(parts) if part.area]  # without what only touches 180 degrees
-        found[k] = parts[0] if len(parts) == 1 else shapely.multipolygons(np.array(parts, object))
+        unrolled = shapely.transform(shapes[k], lambda points: np.stack([points[:, 0] % 360, points[:, 1]], axis=1))
+        halves = shapely.intersection(unrolled, shapely.box([0, 180], -90, [180, 360], 90))
+        halves[1] = shapely.transform(halves[1], lambda points: points - (360, 0))
+        parts = shapely.get_parts(halves)
+        parts = parts[shapely.area(parts) > 0]  # without what only touches 180 degrees
+        found[k] = parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
     return found
 
 

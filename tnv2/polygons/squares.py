@@ -51,7 +51,8 @@ def squared(index: np.ndarray, tolerance: float, metric: np.ndarray) -> tuple[np
         sound[~shapely.is_valid(shapes)] = None
         overlap = shapely.area(shapely.intersection(sound, exact))
         agree = overlap / (shapely.area(shapes) + shapely.area(exact) - overlap) >= AGREE  # nan where not valid
-        spoilt = square[1:] & (broken(shapes, drawn, sides) | ~agree)
+        askew = shapely.length(shapely.coverage_invalid_edges(sound)) > 0  # two walls lie on each other for a while
+        spoilt = square[1:] & (broken(shapes, drawn, sides) | askew | ~agree)
         if not spoilt.any():
             return shapes, np.where(square[1:], "square", kinds)
         square[1:] &= ~spoilt

@@ -67,11 +67,13 @@ def fitted(lines: np.ndarray, tolerance: float, metric: np.ndarray) -> list[list
     """
     import shapely
 
+    if not len(lines):
+        return []
     measured = shapely.transform(lines, lambda points: points @ metric.T)
     rough = shapely.transform(shapely.simplify(measured, tolerance), lambda points: points @ np.linalg.inv(metric).T)
     points, line = shapely.get_coordinates(lines, return_index=True)
     corners, owner = shapely.get_coordinates(rough, return_index=True)
-    most = points.max(initial=0) + 1
+    most = points.max() + 1
     kept = np.isin(
         (line * most + points[:, 1]) * most + points[:, 0],
         (owner * most + np.rint(corners[:, 1])) * most + np.rint(corners[:, 0]),
@@ -82,8 +84,10 @@ def fitted(lines: np.ndarray, tolerance: float, metric: np.ndarray) -> list[list
     places = shapely.get_coordinates(measured) @ (1, 1j)
     start, end = places[inner], places[inner + 1]
     step, middle = end - start, (start + end) / 2
-    centre = sums(np.abs(step) * middle, first) / sums(np.abs(step), first)
-    spread = sums(np.abs(step) * ((middle - centre[wall]) ** 2 + step**2 / 12), first)  # its angle is twice the direction's
+    centre = np.add.reduceat(np.abs(step) * middle, first) / np.add.reduceat(np.abs(step), first)
+    spread = np.add.reduceat(
+        np.abs(step) * ((middle - centre[wall]) ** 2 + step**2 / 12), first
+    )  # its angle is twice the direction's
     end = end[np.append(first[1:], len(inner)) - 1]
     chord = end - start[first]
     along = np.exp(0.5j * np.angle(spread))
@@ -94,11 +98,6 @@ def fitted(lines: np.ndarray, tolerance: float, metric: np.ndarray) -> list[list
     for own, row in zip(line[inner[first]].tolist(), rows, strict=True):
         found[own].append(Wall(*row))
     return found
-
-
-def sums(values: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Return the sums of the runs of ``values`` that begin at each of ``first``."""
-    return np.add.reduceat(values, first) if len(first) else values[:0]
 
 
 def aligned(wall: Wall, frame: complex, tolerance: float) -> Wall:
