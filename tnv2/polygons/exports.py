@@ -9,7 +9,7 @@ import numpy as np
 
 from ..files import PathLike, checked_path, replacing, write_text
 from ..instances import Probabilities
-from ..tiles import Tile, write_geotiff
+from ..tiles import Tile, checked_tile, write_geotiff
 from .vectors import checked_labels, checked_probabilities, means, numbered, on_earth, placeless
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def cut_at_antimeridian(shapes: np.ndarray) -> np.ndarray:
     found = shapes.copy()
     for k in np.flatnonzero((east - west > 180) | (east > 180) | (west < -180)):
         unrolled = shapely.transform(shapes[k], lambda points: np.stack([points[:, 0] % 360, points[:, 1]], axis=1))
-        halves = shapely.intersection(unrolled, shapely.box([0, 180], -90, [180, 360], 90))
+        halves = np.array([shapely.intersection(unrolled, shapely.box(west, -90, west + 180, 90)) for west in (0, 180)])
         halves[1] = shapely.transform(halves[1], lambda points: points - (360, 0))
         parts = shapely.get_parts(halves)
         parts = parts[shapely.area(parts) > 0]  # without what only touches 180 degrees
@@ -93,7 +93,7 @@ def write_label_geotiff(labels: np.ndarray, tile: Tile, path: PathLike) -> None:
     A tile without a georeference gives a plain TIFF, and a UserWarning says so. Raises ValueError for labels that are not
     whole or not of the tile's shape, for a CRS that GDAL does not know, and for a path that does not end in .tif or .tiff.
     """
-    path, labels = checked_path(path, ".tif", ".tiff"), checked_labels(labels, tile.shape)
+    path, labels = checked_path(path, ".tif", ".tiff"), checked_labels(labels, checked_tile(tile).shape)
     if tile.georeference is None or not tile.georeference.crs:
         warnings.warn(placeless(tile), stacklevel=2)
     write_geotiff(path, labels.astype(np.min_scalar_type(labels.max())), tile.georeference, "nearest")
@@ -106,7 +106,7 @@ def write_coco(labels: np.ndarray, tile: Tile, path: PathLike, probabilities: Pr
     holes and parts survive; ``iscrowd`` is 0. With ``probabilities`` it has a ``score``, the mean building probability.
     Raises ValueError for labels that are not whole or not of the tile's shape and a path that does not end in .json.
     """
-    path, labels = checked_path(path, ".json"), checked_labels(labels, tile.shape)
+    path, labels = checked_path(path, ".json"), checked_labels(labels, checked_tile(tile).shape)
     checked_probabilities(probabilities, labels.shape)
     height, width = labels.shape
     name = Path(tile.files.rgb).name if tile.files else f"{tile.name}.tif"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..instances import Probabilities
-from ..tiles import Georeference, Tile
+from ..tiles import Georeference, Tile, checked_tile
 from .outlines import outlines
 from .simple import simplified
 from .squares import squared
@@ -64,7 +64,7 @@ def to_geodataframe(
     import pandas
     import shapely
 
-    labels, crs = checked_labels(labels, tile.shape), known_crs(tile.georeference)
+    labels, crs = checked_labels(labels, checked_tile(tile).shape), known_crs(tile.georeference)
     checked_probabilities(probabilities, labels.shape)
     drawn = outline or ("simple" if simplify else "pixels")
     metric = metric_of(tile)

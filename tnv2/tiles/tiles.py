@@ -143,7 +143,9 @@ class Tile:
         return self.limits or limits_of([self.rgb[self.valid]], self.valid.size, f"tile {self.name!r}")
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with other fields, ``tile.replace(mul=None)``."""
+        """Return a copy with other fields, ``tile.replace(mul=None)``. Another ``rgb`` has limits of its own."""
+        if "rgb" in changes:
+            changes = {"limits": None} | ({"valid": None} if self.valid.all() else {}) | changes
         return replace(self, **changes)
 
     def __repr__(self) -> str:
