@@ -1,3 +1,4 @@
+from .folders import find_tiles as find_tiles, sample_tiles as sample_tiles
 from .footprints import (
     Rings as Rings, csv_rows as csv_rows, rasterise as rasterise, read_footprints as read_footprints,
     unreadable as unreadable, wkt_rings as wkt_rings,
@@ -13,6 +14,5 @@ from .rasters import (
 from .spacenet import check_name as check_name, fetch_tile as fetch_tile
 from .tiles import (
     BANDS as BANDS, Tile as Tile, TileFiles as TileFiles, checked_image as checked_image, checked_tile as checked_tile,
-    find_tiles as find_tiles,
-    read_tile as read_tile, sample_tiles as sample_tiles,
+    read_tile as read_tile,
 )  # fmt: skip
