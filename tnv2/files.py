@@ -33,13 +33,18 @@ def version() -> str:
         return "(not installed)"
 
 
+def expanded(path: PathLike) -> Path:
+    """Return the Path that a user means, with the home folder for a "~" at its beginning."""
+    return Path(path).expanduser()
+
+
 def checked_path(path: PathLike, *suffixes: str) -> Path:
     """Return the Path of a file to write; raises ValueError unless its name ends in one of ``suffixes``.
 
     >>> checked_path("labels.tiff", ".tif", ".tiff").name
     'labels.tiff'
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"{path} ends in {path.suffix or 'nothing'!r}; name this kind of file *{' or *'.join(suffixes)}.")
     return path

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import PathLike, checked_path, replacing
+from ..files import PathLike, checked_path, expanded, replacing
 from ..instances import Probabilities
-from ..tiles import Rings, csv_rows, rasterise, unreadable, wkt_rings
+from ..tiles import Rings, csv_buildings, rasterise, unreadable
 from .outlines import outlines
 from .vectors import checked_labels, checked_probabilities, means, numbered
 
@@ -64,14 +64,11 @@ def read_challenge_csv(path: PathLike, shape: tuple[int, int] = (650, 650)) -> "
 
     Raises FileNotFoundError for a missing file and ValueError for one that is no such CSV.
     """
-    path = Path(path).expanduser()
-    buildings: dict[str, list[Rings]] = {}
+    path = expanded(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. Pass a CSV with ImageId and PolygonWKT_Pix.")
     with unreadable(path):
-        for row in csv_rows(path):
-            buildings.setdefault(row["ImageId"], []).extend(filter(None, [wkt_rings(row["PolygonWKT_Pix"])]))
-    return LabelsOfTiles(path, buildings, shape)
+        return LabelsOfTiles(path, csv_buildings(path), shape)
 
 
 class LabelsOfTiles(Mapping[str, np.ndarray]):

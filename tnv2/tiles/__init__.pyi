@@ -1,7 +1,6 @@
 from .folders import find_tiles as find_tiles, sample_tiles as sample_tiles
 from .footprints import (
-    Rings as Rings, csv_rows as csv_rows, rasterise as rasterise, read_footprints as read_footprints,
-    unreadable as unreadable, wkt_rings as wkt_rings,
+    Rings as Rings, csv_buildings as csv_buildings, read_footprints as read_footprints, unreadable as unreadable,
 )  # fmt: skip
 from .georeference import Georeference as Georeference
 from .grids import OnGrid as OnGrid, Scaled as Scaled
@@ -16,3 +15,4 @@ from .tiles import (
     BANDS as BANDS, Tile as Tile, TileFiles as TileFiles, checked_image as checked_image, checked_tile as checked_tile,
     read_tile as read_tile,
 )  # fmt: skip
+from .truth import rasterise as rasterise, truth_of as truth_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
-from ..files import PathLike, box
+from ..files import PathLike, box, expanded
 from .tiles import Tile, TileFiles, image_id
 
 Products = list[tuple[str, Path]]  # what a file is, and where
@@ -36,7 +36,7 @@ def find_tiles(folder: PathLike | None = None, pattern: str | None = None) -> li
     pattern : of other names, "*.tif" for what gdal_retile makes: every file of such a name is an RGB tile, named as it is,
         with the footprints of the GeoJSON of its name, where there is one.
     """
-    folder = Path(folder or os.environ.get("TNV2_TILES") or box("sample_data")).expanduser()
+    folder = expanded(folder or os.environ.get("TNV2_TILES") or box("sample_data"))
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{folder} is not a folder. Pass, or set TNV2_TILES to, the folder that holds RGB-PanSharpen/ or PS-RGB/."

@@ -1,37 +1,57 @@
-"""Footprints: the buildings that people drew, as rings in pixels and as a label image."""
+"""Footprints: the buildings that people drew, as rings in pixels."""
 
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..files import PathLike
+from ..files import PathLike, expanded
 from .georeference import Georeference
 
 Rings = list[np.ndarray]  # of a building, each (N, 2) column, row
+ToPixels = Callable[[np.ndarray], np.ndarray]
 
-FAR = 1e12  # pixels, degrees or metres; the far side of the Earth is nearer
-CROSSINGS = 2**22  # of one footprint's walls with rows of pixels, some 200 MB at work
-COVERS = 16  # times that footprints may cover their tile; real ones hardly overlap
+FAR = 1e9  # pixels, degrees or metres: GDAL counts pixels in 32 bits, and the far side of the Earth is nearer
+MEETINGS = 2**15  # of the walls of one footprint whose parts overlap; cutting them at each other takes a second or two
+FLAT = ("Point", "MultiPoint", "LineString", "LinearRing", "MultiLineString")
+TABLES = (".gpkg", ".fgb", ".shp", ".parquet", ".geoparquet")
 
 
 def read_footprints(path: PathLike, georeference: Georeference | None = None, name: str = "") -> list[Rings]:
-    """Return the buildings of a GeoJSON or of the challenge CSV's tile ``name``, each a list of rings in pixels.
+    """Return the buildings of a file of polygons, or of the challenge CSV's tile ``name``, each a list of rings in pixels.
+
+    path : GeoJSON, GeoPackage, FlatGeobuf, shapefile, GeoParquet (.parquet, .geoparquet) or the challenge's .csv.
 
     A ring is an (N, 2) float array of column, row; a building's rings may be the outer and inner ones of several polygons,
-    a pixel is inside where an odd number of rings is around it. GeoJSON positions are taken to the tile's CRS and by
-    ``georeference`` to pixels, or as pixels where it is None.
+    a pixel is inside where an odd number of rings is around it. As GDAL and QGIS show them, the parts of one footprint add
+    up where they overlap, and within one part an odd number of rings decides: holes stay, also those in the loops of a ring
+    that crosses itself.
+
+    Positions are in the coordinate system that the file names, GeoJSON's in WGS 84 where it names none; they are taken to
+    the tile's CRS and by ``georeference`` to pixels, or as pixels where it is None. What has no area, points, lines and
+    empty geometry, is left out with one warning.
+
+    Raises FileNotFoundError for a missing file and ValueError for one that cannot be read, or that has no polygon but
+    lines or points.
     """
-    path = Path(path)
+    path = expanded(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. Pass a GeoJSON or the challenge CSV, or leave footprints_path out.")
     with unreadable(path):
-        return csv_buildings(path, name) if path.suffix.lower() == ".csv" else geojson_buildings(path, georeference)
+        if path.suffix.lower() == ".csv":
+            return csv_buildings(path, name)[name]
+        geometries, source = table(path) if path.suffix.lower() in TABLES else geojson(path)
+        to_pixels, left_out = pixel_transform(source, georeference), Counter[str]()
+        buildings = [*filter(None, (building(geometry, to_pixels, left_out) for geometry in geometries))]
+        check_left_out(path, left_out, buildings)
+    return buildings
 
 
 @contextmanager
@@ -42,55 +62,63 @@ def unreadable(path: PathLike) -> Iterator[None]:
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError, csv.Error) as error:
         raise ValueError(
             f"{path} cannot be read as footprints ({type(error).__name__}: {str(error)[:200]}). A GeoJSON FeatureCollection "
-            "of Polygons and MultiPolygons is needed, or SpaceNet's CSV with ImageId and PolygonWKT_Pix."
+            "of Polygons and MultiPolygons is needed, or a GeoPackage, FlatGeobuf, shapefile or GeoParquet of them, or "
+            "SpaceNet's CSV with ImageId and PolygonWKT_Pix."
         ) from error
 
 
-def geojson_buildings(path: Path, georeference: Georeference | None) -> list[Rings]:
-    """Return the buildings of a GeoJSON FeatureCollection as lists of rings in pixels."""
+def geojson(path: Path) -> tuple[Iterable[Any], Any]:
+    """Return the geometries of a GeoJSON FeatureCollection and its coordinate system.
+
+    GDAL would drop a ``crs`` member that it does not know, lines in a collection, and a feature that is none, silently.
+    """
     collection = json.loads(path.read_text(encoding="utf-8-sig"))
-    to_pixels = pixel_transform(collection, georeference)
-    buildings = []
-    for feature in collection["features"]:
-        geometry = feature["geometry"]
-        rings = [to_pixels(as_ring(ring)) for polygon in polygons(geometry) for ring in polygon] if geometry else []
-        if not all(np.isfinite(ring).all() for ring in rings):
-            raise ValueError("positions cannot be brought into the tile's coordinate system")
-        if rings:
-            buildings.append(rings)
-    return buildings
+    named = (collection.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326")
+    return (feature["geometry"] for feature in collection["features"]), named
 
 
-def polygons(geometry: dict[str, Any]) -> list[list[list[list[float]]]]:
-    """Return the polygons of a GeoJSON geometry, each a list of rings."""
-    kind = geometry["type"]
-    if kind == "GeometryCollection":
-        return [polygon for part in geometry["geometries"] for polygon in polygons(part)]
-    if kind not in ("Polygon", "MultiPolygon"):
-        raise ValueError(f"a feature is a {kind}; footprints are Polygons and MultiPolygons")
-    return [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]
+def table(path: Path) -> tuple[Iterable[Any], Any]:
+    """Return the geometries of a GeoPackage, FlatGeobuf, shapefile or GeoParquet, as GeoJSON has them, and their CRS."""
+    import geopandas
+
+    if path.suffix.lower() in (".parquet", ".geoparquet"):
+        found = geopandas.read_parquet(path).geometry
+    else:
+        layers = geopandas.list_layers(path).dropna()["name"].tolist()
+        if len(layers) != 1:
+            raise ValueError(f"it has {len(layers)} layers with geometry, {', '.join(layers)[:99]}; save one alone")
+        found = geopandas.read_file(path, layer=layers[0], columns=[]).geometry
+    return (geometry and geometry.__geo_interface__ for geometry in found), found.crs
 
 
-def pixel_transform(collection: dict[str, Any], georeference: Georeference | None) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function from a GeoJSON's positions to pixels; GeoJSON is WGS 84 unless a ``crs`` member says otherwise."""
+def pixel_transform(source: Any, georeference: Georeference | None) -> ToPixels:
+    """Return the function from positions in the coordinate system ``source`` to pixels."""
     if georeference is None:
         return np.asarray
-    if not georeference.crs or (georeference.crs == "EPSG:4326" and "crs" not in collection):
+    if not georeference.crs or source == georeference.crs == "EPSG:4326":
         return georeference.to_pixels
+    if source is None:
+        raise ValueError("it names no coordinate system, and the tile has one; save it with the one that it is in")
     from pyproj import CRS, Transformer
 
-    source = CRS.from_user_input((collection.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326"))
-    transformer = Transformer.from_crs(source, CRS.from_user_input(georeference.crs), always_xy=True)
+    systems = CRS.from_user_input(source), CRS.from_user_input(georeference.crs)
+    transformer = Transformer.from_crs(*systems, always_xy=True)
     return lambda ring: georeference.to_pixels(np.stack(transformer.transform(*ring.T), axis=1))
 
 
-def csv_buildings(path: Path, name: str) -> list[Rings]:
-    """Return the buildings of one ImageId in the challenge's CSV as lists of rings in pixels."""
-    rows = [row for row in csv_rows(path) if row["ImageId"] == name]
-    if not rows:
+def csv_buildings(path: Path, name: str | None = None) -> dict[str, list[Rings]]:
+    """Return {ImageId: buildings} of the challenge's CSV, each a list of rings in pixels; of one ImageId if it is given."""
+    rows = [row for row in csv_rows(path) if name in (None, row["ImageId"])]
+    if name is not None and not rows:
         raise ValueError(f"it has no row with ImageId {name!r}")
-    buildings = [wkt_rings(row["PolygonWKT_Pix"]) for row in rows]
-    return [rings for rings in buildings if rings]  # a tile without buildings has one row with POLYGON EMPTY
+    found: dict[str, list[Rings]] = {}
+    left_out = Counter[str]()
+    for row in rows:
+        buildings, geometry = found.setdefault(row["ImageId"], []), from_text(row["PolygonWKT_Pix"])
+        if not geometry.is_empty:  # a tile without buildings has one row with POLYGON EMPTY
+            buildings += filter(None, [building(geometry.__geo_interface__, np.asarray, left_out)])
+    check_left_out(path, left_out, any(found.values()))
+    return found
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:
@@ -106,90 +134,94 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
             csv.field_size_limit(limit)
 
 
-def wkt_rings(text: str) -> Rings:
-    """Return the rings of a well-known text's polygon or multipolygon, each an (N, 2) array; none for POLYGON EMPTY.
-
-    >>> wkt_rings("POLYGON ((0 0 9, 2 0 9, 2 1 9, 0 0 9))")
-    [array([[0., 0.],
-           [2., 0.],
-           [2., 1.],
-           [0., 0.]])]
-    """
-    from shapely import from_wkt, get_parts
+def from_text(text: str) -> Any:
+    """Return the shapely geometry of well-known text."""
+    from shapely import from_wkt
     from shapely.errors import ShapelyError
 
-    if not re.match(r"\s*(MULTI)?POLYGON\b", text, re.IGNORECASE):  # GEOS dies of collections that are nested deeply
+    known = re.match(r"\s*((MULTI)?(POLYGON|LINESTRING|POINT)|GEOMETRYCOLLECTION)\b", text, re.IGNORECASE)
+    if not known or text.upper().count("COLLECTION") > 9:  # GEOS dies of collections that are nested deeply
         raise ValueError(f"{text[:60]!r} is no polygon")
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # as_ring looks at what came
-            parts = get_parts(from_wkt(text))
+            return from_wkt(text)
     except ShapelyError as error:
         raise ValueError(f"{text[:60]!r} is no polygon") from error
-    rings = [ring for part in parts for ring in (part.exterior, *part.interiors) if not ring.is_empty]
-    return [as_ring(ring.coords) for ring in rings]
 
 
-def rasterise(buildings: Sequence[Rings], shape: tuple[int, int]) -> np.ndarray:
-    """Return (H, W) int32 labels 1..N for N buildings given as lists of rings in pixels.
+def building(geometry: Any, to_pixels: ToPixels, left_out: Counter[str]) -> Rings:
+    """Return the rings in pixels of a GeoJSON geometry, none where it has no area; what has none is counted by kind."""
+    parts = [[to_pixels(as_ring(ring)) for ring in polygon] for polygon in polygons(geometry, left_out)]
+    if not all(np.isfinite(ring).all() for part in parts for ring in part):
+        raise ValueError("positions cannot be brought into the tile's coordinate system")
+    return united(parts)
 
-    A pixel belongs to a building if its centre does. Smaller buildings are drawn last, so that none hides under a larger.
-    Buildings without a pixel, outside the tile or thinner than one, get no label.
 
-    Raises ValueError for positions that are not finite or very far away, and for buildings that cover the tile many times
-    over, which would take minutes.
+def polygons(geometry: Any, left_out: Counter[str]) -> list[list[Any]]:
+    """Return the polygons of a GeoJSON geometry, each a list of rings; what has no area is counted by kind."""
+    kind = geometry["type"] if geometry else "null"
+    if kind == "GeometryCollection" and geometry["geometries"]:
+        return [polygon for part in geometry["geometries"] for polygon in polygons(part, left_out)]
+    if kind not in ("null", "Polygon", "MultiPolygon", "GeometryCollection", *FLAT):
+        raise ValueError(f"a feature is a {kind}; footprints are Polygons and MultiPolygons")
+    if kind in ("Polygon", "MultiPolygon"):
+        found = [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]
+        found = [[ring for ring in polygon if len(ring) > 2] for polygon in found]
+        if any(found):
+            return [polygon for polygon in found if polygon]
+    left_out[kind if kind in ("null", *FLAT) else f"empty {kind}"] += 1
+    return []
 
-    >>> rasterise([[np.array([[1, 0], [4, 0], [4, 2], [1, 2]])]], (3, 5))
-    array([[0, 1, 1, 1, 0],
-           [0, 1, 1, 1, 0],
-           [0, 0, 0, 0, 0]], dtype=int32)
+
+def check_left_out(path: Path, left_out: Counter[str], kept: object) -> None:
+    """Warn of what has no area, by kind and number; raise ValueError where there was nothing else than points or lines."""
+    what = ", ".join(f"{count} {kind}" for kind, count in left_out.items())
+    if not kept and any(kind in FLAT for kind in left_out):
+        raise ValueError(f"it has no polygon; what it has is without area: {what}")
+    if left_out:
+        warnings.warn(f"{path}: left out is what has no area ({what}); buildings are Polygons.", stacklevel=4)
+
+
+def united(parts: list[Rings]) -> Rings:
+    """Return the rings of a footprint of several polygons, an odd number of them around what is in any polygon.
+
+    Where polygons overlap, all walls are cut where they meet; of the faces between them those count that an odd number of
+    one polygon's rings is around.
     """
-    labels = np.zeros(shape, np.int32)
-    areas = np.full(shape, labels.size)  # of the building on top
-    room = COVERS * labels.size + CROSSINGS
-    for label, rings in enumerate(buildings, 1):
-        pixels, work = inside(rings, shape)
-        room -= work
-        if room < 0:
-            raise ValueError(f"footprints cover the tile of {shape} px more than {COVERS} times; real ones hardly overlap")
-        seen = pixels[areas.ravel()[pixels] >= len(pixels)]
-        labels.ravel()[seen], areas.ravel()[seen] = label, len(pixels)
-    drawn = np.bincount(labels.ravel(), minlength=len(buildings) + 1)[1:] > 0
-    return np.append(0, np.cumsum(drawn)).astype(np.int32)[labels]
+    import shapely
+
+    rings = [ring for part in parts for ring in part]
+    if len(parts) < 2:
+        return rings
+    walls = shapely.linestrings(np.concatenate([np.stack([ring, np.roll(ring, -1, axis=0)], axis=1) for ring in rings]))
+    check_meetings(walls, MEETINGS + 4 * len(walls))
+    whole = [shapely.Polygon(closed(part[0]), [closed(ring) for ring in part[1:]]) for part in parts]
+    if shapely.MultiPolygon(whole).is_valid:  # as nearly always
+        return rings
+    check_meetings(walls, MEETINGS)
+    faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(shapely.union_all(walls))))
+    loops = shapely.STRtree([shapely.Polygon(closed(ring)) for ring in rings])
+    face, ring = loops.query(shapely.point_on_surface(faces), predicate="intersects")
+    part_of = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    (face, _), times = np.unique([face, part_of[ring]], axis=1, return_counts=True)  # a face is inside rings of a part
+    shapes = shapely.get_parts(shapely.coverage_union_all(faces[np.unique(face[times % 2 > 0])]))
+    return [shapely.get_coordinates(ring) for shape in shapes for ring in (shape.exterior, *shape.interiors)]
 
 
-def inside(rings: Rings, shape: tuple[int, int]) -> tuple[np.ndarray, int]:
-    """Return the flat indices of the pixels whose centres are inside an odd number of rings, and how many steps it took.
+def check_meetings(walls: np.ndarray, most: int) -> None:
+    """Raise ValueError where (N,) shapely lines may meet more often than ``most``: cutting them would take minutes."""
+    from shapely import STRtree
 
-    Along a row of pixel centres, the inside lies between the first crossing with a ring and the second, the third and the
-    fourth, and so on.
-    """
-    starts = np.concatenate(rings)
-    ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
-    if not (np.abs(starts) <= FAR).all():
-        raise ValueError(f"a footprint has positions that are not finite, or more than {FAR:.0e} pixels away")
-    low, high = np.minimum(starts[:, 1], ends[:, 1]), np.maximum(starts[:, 1], ends[:, 1])
-    first, last = (np.clip(np.ceil(y - 0.5), 0, shape[0]).astype(int) for y in (low, high))  # rows of each edge
-    work = int((last - first).sum())
-    if work > CROSSINGS:
-        raise ValueError(f"a footprint crosses rows of pixels {work} times; at most {CROSSINGS} can be")
-    edges, rows = ranges(first, last)
-    (x, y), (dx, dy) = starts[edges].T, (ends - starts)[edges].T
-    columns = np.clip(np.ceil(x + (rows + 0.5 - y) * dx / dy - 0.5), 0, shape[1]).astype(int)
-    order = np.lexsort((columns, rows))
-    left, right = (rows * shape[1] + columns)[order].reshape(-1, 2).T
-    pixels = ranges(left, right)[1]
-    return pixels, work + len(pixels)
+    tree, meetings, step = STRtree(walls), 0, 1 + most // len(walls)
+    for start in range(0, len(walls), step):
+        meetings += tree.query(walls[start : start + step]).shape[1] - len(walls[start : start + step])
+        if meetings > 2 * most:  # each counts twice
+            raise ValueError(f"the walls of a footprint in several parts meet more than {most} times")
 
 
-def ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of several ranges one after another, and before them which range each is of.
-
-    >>> ranges(np.array([3, 7]), np.array([5, 8]))
-    (array([0, 0, 1]), array([3, 4, 7]))
-    """
-    lengths = last - first
-    which = np.repeat(np.arange(len(lengths)), lengths)
-    return which, np.arange(len(which)) + (first - np.cumsum(lengths) + lengths)[which]
+def closed(ring: np.ndarray) -> np.ndarray:
+    """Return a ring with its first position at the end as well."""
+    return np.concatenate([ring, ring[:1]])
 
 
 def as_ring(positions: Sequence[Sequence[float]]) -> np.ndarray:

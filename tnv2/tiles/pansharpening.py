@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 
 from ..files import PathLike
-from .footprints import rasterise, read_footprints, unreadable
 from .grids import OnGrid
 from .rasters import Raster
 from .tiles import Tile, image_id
+from .truth import truth_of
 
 
 def read_sharpened(mul_path: PathLike, pan_path: PathLike, footprints_path: PathLike | None = None) -> Tile:
@@ -27,13 +27,10 @@ def read_sharpened(mul_path: PathLike, pan_path: PathLike, footprints_path: Path
         pan, valid, georeference = fine.read()
         enlarged, known = OnGrid(native, fine).read()
         mul = sharpened(enlarged, pan[..., 0], native.shape)
-    truth = None
-    if footprints_path is not None:
-        buildings = read_footprints(footprints_path, georeference, image_id(pan_path))
-        with unreadable(footprints_path):
-            truth = rasterise(buildings, mul.shape[:2])
+    name = image_id(pan_path)
+    truth = None if footprints_path is None else truth_of(footprints_path, georeference, name, mul.shape[:2])
     rgb = np.ascontiguousarray(mul[..., [4, 2, 1]])
-    return Tile(rgb, mul, image_id(pan_path), georeference, truth, valid=valid & known)
+    return Tile(rgb, mul, name, georeference, truth, valid=valid & known)
 
 
 def sharpened(mul: np.ndarray, pan: np.ndarray, native_shape: tuple[int, int]) -> np.ndarray:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
-from ..files import PathLike, checked_name
-from .footprints import rasterise, read_footprints, unreadable
+from ..files import PathLike, checked_name, expanded
 from .georeference import Georeference
 from .grids import OnGrid
 from .limits import Limits, limits_of
 from .rasters import Bands, Raster, Window, source
+from .truth import truth_of
 from .xarrays import from_array, to_array
 
 if TYPE_CHECKING:
@@ -195,16 +195,10 @@ def read_tile(
         if mul_path is not None:
             with Raster(mul_path, 8, "MUL or MUL-PanSharpen") as raster:
                 mul, _ = OnGrid(raster, fine).read(span)
+    name = image_id(rgb_path)
     if footprints_path is not None:
-        buildings = read_footprints(footprints_path, georeference, image_id(rgb_path))
-        with unreadable(footprints_path):
-            truth = rasterise(buildings, rgb.shape[:2])
-        if buildings and not truth.any():
-            raise ValueError(
-                f"{footprints_path} has {len(buildings)} footprints and none lies on {rgb_path}. Pass the file of the same "
-                "image number; positions are in degrees or in the tile's CRS, or in pixels for a tile without georeference."
-            )
-    name, footprints = image_id(rgb_path), Path(footprints_path).expanduser() if footprints_path else None
+        truth = truth_of(footprints_path, fine.georeference, name, fine.shape, span)
+    footprints = expanded(footprints_path) if footprints_path else None
     files = TileFiles(
         name, rgb_path, source(mul_path) if mul_path else None, footprints, tuple(bands) if bands else None, window
     )
