@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .files import PathLike
+from .files import PathLike, expanded
 
 TIMEOUT = 30  # seconds without a byte
 PAUSES = (1, 3)  # seconds before the second and before the third attempt
@@ -38,7 +38,7 @@ def fetch(url: str, path: PathLike, check: Callable[[Path], object]) -> Path:
     """
     from requests import RequestException
 
-    path = Path(path)
+    path = expanded(path)
     if path.is_file():
         return path
     try:

@@ -34,8 +34,12 @@ def version() -> str:
 
 
 def expanded(path: PathLike) -> Path:
-    """Return the Path that a user means, with the home folder for a "~" at its beginning."""
-    return Path(path).expanduser()
+    """Return the Path that a user means, the home folder for a "~" at its beginning; "~old.tif" may be a file's name.
+
+    >>> expanded("~old.tif").name
+    '~old.tif'
+    """
+    return Path(os.path.expanduser(path))
 
 
 def checked_path(path: PathLike, *suffixes: str) -> Path:

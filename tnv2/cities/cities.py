@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
-from ..files import PathLike, write_text
+from ..files import PathLike, expanded, write_text
 from ..instances import Probabilities, Thresholds, city_table
 from ..network import TernausNetV2
 from ..tiles import Raster, TileFiles, check_name, find_tiles, source
@@ -131,7 +131,7 @@ def map_city(
     """
     check_client(client, ahead)
     tiles = {name_of(tile): tile for tile in listed(folder)}
-    order = ordered(Path(out).expanduser().absolute(), model, precision, thresholds, crs_of(tiles.values()))
+    order = ordered(expanded(out).absolute(), model, precision, thresholds, crs_of(tiles.values()))
     with alone(order.folder):
         keep_recipe(order)
         outcomes = {name: Outcome(name, finished(order, name)) for name in tiles}
@@ -171,7 +171,7 @@ def absolute(files: TileFiles) -> TileFiles:
         there = source(path)
         return there.absolute() if isinstance(there, Path) else there
 
-    footprints = files.footprints and Path(files.footprints).expanduser().absolute()
+    footprints = files.footprints and expanded(files.footprints).absolute()
     return replace(files, rgb=whole(files.rgb), mul=files.mul and whole(files.mul), footprints=footprints)
 
 

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..files import PathLike, write_text
+from ..files import PathLike, expanded, write_text
 from ..instances import Probabilities, Thresholds, label_instances
 from ..network import STRIDE, Metres, known_shape, padded, predict
 from ..polygons import to_geodataframe, write_geoparquet
@@ -63,7 +63,7 @@ class SceneOrder(Order):
 
     def tile(self, window: tuple[int, int, int, int], footprints: PathLike | None = None) -> Tile:
         """Return the Tile of a window, scaled as the whole raster."""
-        place = None if footprints is None else Path(footprints).expanduser()
+        place = None if footprints is None else expanded(footprints)
         files = TileFiles(Path(self.raster).stem, self.raster, self.mul, place, self.bands, window)
         low, high = (np.array(each) for each in self.limits)
         return files.read().replace(limits=(low, high))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..files import PathLike
+from ..files import PathLike, expanded
 from ..instances import Probabilities, Thresholds
 from ..network import Metres, TernausNetV2, as_model
 from ..tiles import Bands, Georeference, Raster, Tile, read_image, source
@@ -53,7 +53,7 @@ class SceneMap:
     @classmethod
     def load(cls, folder: PathLike) -> Self:
         """Return the SceneMap of a folder that ``map_scene`` wrote; raises ValueError where there is none."""
-        folder = Path(folder).expanduser().absolute()
+        folder = expanded(folder).absolute()
         try:
             record = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
             del record["versions"]
@@ -157,7 +157,7 @@ def map_scene(
     """
     if client is not None:
         check_client(client, ahead=2)
-    folder = Path(out).expanduser().absolute()
+    folder = expanded(out).absolute()
     order = scene_order(folder, path, model, thresholds, mul_path, precision, metres, bands)
     pieces = list(cut(order.shape, round(SIDE * order.ratio)))
     with alone(folder):

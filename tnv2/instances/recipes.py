@@ -3,12 +3,11 @@
 import json
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from ..files import PathLike, write_text
+from ..files import PathLike, expanded, write_text
 from ..instances import Probabilities
 from ..tiles import Tile
 from .labels import Thresholds
@@ -111,12 +110,12 @@ class Recipe:
 
     def save(self, path: PathLike) -> None:
         """Write the recipe as a JSON file."""
-        write_text(Path(path), json.dumps(self.record(), indent=2) + "\n")
+        write_text(expanded(path), json.dumps(self.record(), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
         """Return the Recipe of a JSON file that ``save`` wrote."""
-        path = Path(path)
+        path = expanded(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist. Pass a file that tuner.recipe.save wrote.")
         try:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..downloads import TIMEOUT, arriving, brief, cache_folder, verify, web_page
-from ..files import PACKAGE, PathLike, box, replacing
+from ..files import PACKAGE, PathLike, box, expanded, replacing
 from ..instances import Thresholds
 from .ternausnet import TernausNetV2
 
@@ -107,7 +107,7 @@ def save_model(
     state = {
         key: (tensor.half() if tensor.ndim > 1 else tensor).cpu().contiguous() for key, tensor in model.state_dict().items()
     }
-    with replacing(Path(path)) as part:
+    with replacing(expanded(path)) as part:
         save_file(state, part, metadata={"tnv2": json.dumps(card)})
 
 
@@ -118,7 +118,7 @@ def sha256(path: Path) -> str:
 
 def weights_file(name_or_path: PathLike) -> Path:
     """Return the path of a name's or a path's weights, which exists."""
-    path = place_of(name_or_path) if name_or_path in FILES else Path(name_or_path)
+    path = place_of(name_or_path) if name_or_path in FILES else expanded(name_or_path)
     if name_or_path == "published" and not path.is_file():
         fetch_published(path)
     if path.is_file():

@@ -2,12 +2,11 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import shapely
 
-from ..files import PathLike, checked_name, write_text
+from ..files import PathLike, checked_name, expanded, write_text
 from ..tiles import Georeference, Tile, rasterise, write_geotiff
 from .districts import STYLES, District
 from .sensor import NATIVE, photograph
@@ -29,7 +28,7 @@ class Scene:
 
     def save(self, folder: PathLike) -> None:
         """Write RGB-PanSharpen, MUL-PanSharpen, MUL and footprints under ``folder``, named and laid out as SpaceNet 2's."""
-        folder, name, (where, mul) = Path(folder), checked_name(self.tile.name), self.place_and_bands()
+        folder, name, (where, mul) = expanded(folder), checked_name(self.tile.name), self.place_and_bands()
         a, _, c, _, e, f = where.transform
         coarse = Georeference((NATIVE * a, 0, c, 0, NATIVE * e, f), where.crs)
         products = {
@@ -112,4 +111,4 @@ def render_scene(seed: int, size: int = 650, style: str | None = None) -> Scene:
 def write_samples(folder: PathLike) -> None:
     """Write the tiles of ``sample_data/``: one of each style; training draws other seeds."""
     for seed, style in SAMPLES.items():
-        render_scene(seed, style=style).save(Path(folder) / "AOI_0_Synthetic")
+        render_scene(seed, style=style).save(expanded(folder) / "AOI_0_Synthetic")

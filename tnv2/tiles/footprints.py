@@ -70,7 +70,7 @@ def unreadable(path: PathLike) -> Iterator[None]:
 def geojson(path: Path) -> tuple[Iterable[Any], Any]:
     """Return the geometries of a GeoJSON FeatureCollection and its coordinate system.
 
-    GDAL would drop a ``crs`` member that it does not know, lines in a collection, and a feature that is none, silently.
+    GDAL would take a ``crs`` member that it does not know for WGS 84 and leave out features that are none, silently.
     """
     collection = json.loads(path.read_text(encoding="utf-8-sig"))
     named = (collection.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326")
@@ -193,7 +193,8 @@ def united(parts: list[Rings]) -> Rings:
     rings = [ring for part in parts for ring in part]
     if len(parts) < 2:
         return rings
-    walls = shapely.linestrings(np.concatenate([np.stack([ring, np.roll(ring, -1, axis=0)], axis=1) for ring in rings]))
+    ends = np.concatenate([np.stack([ring, np.roll(ring, -1, axis=0)], axis=1) for ring in rings])
+    walls = np.asarray(shapely.linestrings(ends))
     check_meetings(walls, MEETINGS + 4 * len(walls))
     whole = [shapely.Polygon(closed(part[0]), [closed(ring) for ring in part[1:]]) for part in parts]
     if shapely.MultiPolygon(whole).is_valid:  # as nearly always

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from ..files import PathLike, replacing
+from ..files import PathLike, expanded, replacing
 from .georeference import Georeference, place_of, placed
 from .limits import Limits, limits_of
 
@@ -59,7 +59,7 @@ def source(path: PathLike) -> Path | str:
     """
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"path is {type(path).__name__}; pass the path of a file, or its address on a server.")
-    return str(path) if REMOTE.match(str(path)) else Path(path).expanduser()
+    return str(path) if REMOTE.match(str(path)) else expanded(path)
 
 
 class Image(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..downloads import NotOnServerError, cache_folder, fetch
-from ..files import PathLike
+from ..files import PathLike, expanded
 from .footprints import read_footprints
 from .rasters import read_image
 from .tiles import Tile, read_tile
@@ -40,7 +40,7 @@ def fetch_tile(aoi: str, number: int, folder: PathLike | None = None) -> Tile:
     ConnectionError where it cannot be reached or sends something else, OSError where ``folder`` cannot be written.
     """
     check_name(aoi, number)
-    folder = cache_folder() if folder is None else Path(folder).expanduser()
+    folder = cache_folder() if folder is None else expanded(folder)
     return read_tile(
         fetch_product(aoi, number, "PS-RGB", folder) or "",  # which is there, or it raises
         fetch_product(aoi, number, "PS-MS", folder),

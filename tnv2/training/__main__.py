@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from ..files import expanded
 from ..instances import label_instances, match, score_city
 from ..network import ABN, TernausNetV2, load_model, predict, save_model
 from ..tiles import find_tiles
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="folder of NAME.png and NAME_mask.png to train on as well")
     parser.add_argument("--validation", type=Path, help="folder of labelled SpaceNet tiles to score on, never trained on")
     parser.add_argument("--start", help="weights to go on from, of the same sizes")
-    parser.add_argument("--out", type=Path, default=Path("mini.safetensors"))
+    parser.add_argument("--out", type=expanded, default=Path("mini.safetensors"))
     parser.add_argument("--inplace-abn", action="store_true", help="train with the inplace-abn package, to save memory")
     for field in fields(Settings):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..files import PathLike
+from ..files import PathLike, expanded
 from ..network import scaled
 from ..tiles import Tile
 from .targets import border_target, known_border
@@ -44,7 +44,7 @@ def picture_tiles(folder: PathLike) -> list[Tile]:
     Instances are the mask's connected parts, so buildings that touch are one.
     """
     tiles = []
-    for mask_path in sorted(Path(folder).glob("*_mask.png")):
+    for mask_path in sorted(expanded(folder).glob("*_mask.png")):
         name = mask_path.stem.removesuffix("_mask")
         rows = slice(LABELLED_ROWS.get(name))
         picture = read_picture(mask_path.with_name(f"{name}.png"))[rows]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from ..files import PathLike, replacing
+from ..files import PathLike, expanded, replacing
 from ..instances import Thresholds
 from ..network import ABN, NormAct, TernausNetV2, best_precision, chosen_device, placed
 from ..scenes import render_scene
@@ -79,7 +79,8 @@ def train(
         optimiser, settings.rate, settings.steps, pct_start=0.05, final_div_factor=100
     )
     state: dict[str, Part] = {"model": model, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
-    done = restore(checkpoint, settings, state) if checkpoint and Path(checkpoint).exists() else 0
+    checkpoint = expanded(checkpoint) if checkpoint else None
+    done = restore(checkpoint, settings, state) if checkpoint and checkpoint.exists() else 0
     bar = tqdm(total=settings.steps, initial=done, desc="training", mininterval=10)
     for step, batch in enumerate(batches(crops, done, settings.steps, 1 if place.type == "cpu" else 8), done + 1):
         x, targets, known = (tensor.to(place, memory_format=torch.channels_last) for tensor in batch)
@@ -122,14 +123,14 @@ def blend(averaged: nn.Module, model: nn.Module, keep: float) -> None:
         old.copy_(keep * old + (1 - keep) * new if old.is_floating_point() else new)
 
 
-def keep(checkpoint: PathLike, settings: Settings, step: int, state: dict[str, Part]) -> None:
+def keep(checkpoint: Path, settings: Settings, step: int, state: dict[str, Part]) -> None:
     """Write a checkpoint, whole or not at all."""
     record = {"settings": asdict(settings), "step": step}
-    with replacing(Path(checkpoint)) as part:
+    with replacing(checkpoint) as part:
         torch.save(record | {name: thing.state_dict() for name, thing in state.items()}, part)
 
 
-def restore(checkpoint: PathLike, settings: Settings, state: dict[str, Part]) -> int:
+def restore(checkpoint: Path, settings: Settings, state: dict[str, Part]) -> int:
     """Load a checkpoint into the parts of ``state`` and return the steps that are done."""
     record = torch.load(checkpoint, map_location="cpu", weights_only=True)
     if record["settings"] != asdict(settings):

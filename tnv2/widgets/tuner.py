@@ -1,13 +1,12 @@
 """Widgets: state in Python, views in the browser that only render."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import anywidget
 import numpy as np
 import traitlets
 
-from ..files import PathLike, write_text
+from ..files import PathLike, expanded, write_text
 from ..instances import Match, Probabilities, Recipe, Thresholds, label_instances, match
 from ..pictures import PALETTE, false_colour, probability_map, true_colour
 from ..tiles import Tile, checked_tile
@@ -123,4 +122,5 @@ class ThresholdTuner(anywidget.AnyWidget):
 
     def save_handout(self, path: PathLike) -> None:
         """Write the tuner as it stands to one HTML file that opens from disk, with the same controls and scores."""
-        write_text(Path(path), handout({name: getattr(self, name) for name in ThresholdTuner.class_own_traits(sync=True)}))
+        state = {name: getattr(self, name) for name in ThresholdTuner.class_own_traits(sync=True)}
+        write_text(expanded(path), handout(state))
