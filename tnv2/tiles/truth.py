@@ -22,7 +22,9 @@ def truth_of(
 ) -> np.ndarray:
     """Return (H, W) int32 labels of the footprints of a tile: ``read_footprints`` and ``rasterise`` in one.
 
-    window : of the tile, for its labels alone; then none may be there. They are all 0 where the footprints that lie on the tile cover the centre of no pixel. Raises ValueError where there are
+    window : of the tile, for its labels alone; then none may be there.
+
+    They are all 0 where the footprints that lie on the tile cover the centre of no pixel. Raises ValueError where there are
     footprints and the outline of none lies on the tile.
     """
     buildings = read_footprints(path, georeference, name)
