@@ -3,7 +3,7 @@
     python benchmarks/outlines.py [--tiles FOLDER] [--rounds 3]
 
 The mini network's instances of every labelled tile are drawn as ``to_geodataframe`` draws them. Intersection over union and
-corners are means over the instances that ``match`` pairs with a footprint; overlap is ground of two buildings;
+corners are means over the instances that ``match`` pairs with a footprint; overlap is ground that belongs to two buildings;
 milliseconds are the fastest round's, all tiles together. buildingregulariser, where it is installed, gets the pixels' edges
 in metres, with its own settings; what it makes invalid is mended first.
 """

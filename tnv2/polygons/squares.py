@@ -113,16 +113,20 @@ def redrawn(
                 ends.setdefault(place, []).append((line, at))
                 if not chosen[line]:
                     fixed.add(place)
-    walls = tied(walls, [group for place, group in ends.items() if place not in fixed], TIE * tolerance)
-    moved = {
-        place: place if place in fixed else meeting(place, [walls[line][at] for line, at in group], SHORT * tolerance)
-        for place, group in ends.items()
-    }
+    free = [group for place, group in ends.items() if place not in fixed]
+    walls = tied(walls, free, TIE * tolerance)
+    moved = {place: place for place in fixed}
+    for place in ends.keys() - fixed:
+        moved[place] = met(place, walls, ends[place], SHORT * tolerance)
     found = np.full(len(lines), None, object)
     back = np.linalg.inv(metric).T
     for line, (first, last) in enumerate(places.reshape(-1, 2).tolist()):
         if chosen[line]:
-            path = around(walls[line]) if closed[line] else between(walls[line], moved[first], moved[last])
+            path = (
+                around(walls[line])
+                if closed[line]
+                else between(walls[line], [(moved[place], place not in fixed) for place in (first, last)])
+            )
             points = np.array(path)
             found[line] = shapely.linestrings(np.stack([points.real, points.imag], axis=1) @ back)
     return found
@@ -146,11 +150,35 @@ def tied(walls: list[list[Wall]], meetings: list[list[tuple[int, int]]], most: f
     return found
 
 
-def meeting(place: complex, walls: list[Wall], most: float) -> complex:
-    """Return where the longest of the walls that meet at a place cross; the place itself where that is ``most`` away."""
-    longest = sorted(walls, key=lambda wall: -wall.length * (1 + wall.square))
-    other = next((wall for wall in longest if abs(cross(wall.along, longest[0].along)) > 0.5), None)
-    found = longest[0].foot(place) if other is None else crossing(longest[0], other)
+def met(place: complex, walls: list[list[Wall]], ends: list[tuple[int, int]], most: float) -> complex:
+    """Return where lines meet again; their outer walls that would run backwards from there are taken off ``walls``."""
+    while True:
+        there = [(walls[line][at], walls[line][at].along * (1 if at == 0 else -1)) for line, at in ends]
+        found = meeting(place, there, most)
+        for (line, at), (wall, inward) in zip(ends, there, strict=True):
+            own = walls[line]
+            if len(own) > 1 and ((crossing(wall, own[1 if at == 0 else -2]) - found) * inward.conjugate()).real < 0:
+                own.pop(at)
+                break
+        else:
+            return found
+
+
+def meeting(place: complex, walls: list[tuple[Wall, complex]], most: float) -> complex:
+    """Return where walls that meet at a place cross, each with its direction from there; the place if that is ``most`` away.
+
+    Where one comes upon others, between two buildings upon their fronts, it is the nearest: the front that stands out ends
+    in a step of its own, and not in one that runs back along the wall between the two.
+    """
+    walls = sorted(walls, key=lambda each: -each[0].length * (1 + each[0].square))
+    for stem, inward in walls:
+        others = [wall for wall, _ in walls if wall is not stem]
+        if all(abs(cross(wall.along, stem.along)) > 0.5 for wall in others):
+            found = max((crossing(stem, wall) for wall in others), key=lambda point: (point * inward.conjugate()).real)
+            return found if abs(found - place) <= most else place
+    longest = walls[0][0]
+    other = next((wall for wall, _ in walls if abs(cross(wall.along, longest.along)) > 0.5), None)
+    found = longest.foot(place) if other is None else crossing(longest, other)
     return found if abs(found - place) <= most else place
 
 
@@ -168,11 +196,12 @@ def around(walls: list[Wall]) -> list[complex]:
     return [*corners, corners[0]]
 
 
-def between(walls: list[Wall], first: complex, last: complex) -> list[complex]:
-    """Return the corners of walls from one meeting to another, by a step at right angles where the outer ones miss it."""
+def between(walls: list[Wall], ends: list[tuple[complex, bool]]) -> list[complex]:
+    """Return the corners of walls from one meeting to another, with a step where they miss one that is free to move."""
+    (first, free), (last, free_last) = ends
     corners = [crossing(one, other) for one, other in pairwise(walls)]
-    steps = [
-        [wall.foot(place)] if wall.square and abs(wall.off(place)) > 1e-6 else []
-        for wall, place in ((walls[0], first), (walls[-1], last))
-    ]
-    return [first, *steps[0], *corners, *steps[1], last]
+    if free and walls[0].square and abs(walls[0].off(first)) > 1e-6:
+        corners = [walls[0].foot(first), *corners]
+    if free_last and walls[-1].square and abs(walls[-1].off(last)) > 1e-6:
+        corners = [*corners, walls[-1].foot(last)]
+    return [first, *corners, last]
