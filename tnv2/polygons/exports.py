@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,9 +54,9 @@ def cut_at_antimeridian(shapes: np.ndarray) -> np.ndarray:
     found = shapes.copy()
     for k in np.flatnonzero((east - west > 180) | (east > 180) | (west < -180)):
         unrolled = shapely.transform(shapes[k], lambda points: np.stack([points[:, 0] % 360, points[:, 1]], axis=1))
-        halves = np.array([shapely.intersection(unrolled, shapely.box(west, -90, west + 180, 90)) for west in (0, 180)])
-        halves[1] = shapely.transform(halves[1], lambda points: points - (360, 0))
-        parts = shapely.get_parts(halves)
+        until, beyond = (shapely.intersection(unrolled, shapely.box(x, -90, x + 180, 90)) for x in (0, 180))
+        halves = [until, shapely.transform(beyond, lambda points: points - (360, 0))]
+        parts = shapely.get_parts(np.array(halves, object))
         parts = parts[shapely.area(parts) > 0]  # without what only touches 180 degrees
         found[k] = parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
     return found
@@ -88,7 +87,7 @@ def write_geoparquet(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
 
 
 def write_label_geotiff(labels: np.ndarray, tile: Tile, path: PathLike) -> None:
-    """Write (H, W) labels as a cloud-optimised GeoTIFF of the smallest unsigned type that holds them, where ``tile`` lies.
+    """Write (H, W) labels as a GeoTIFF of the smallest unsigned type that holds them, in the place of ``tile``.
 
     A tile without a georeference gives a plain TIFF, and a UserWarning says so. Raises ValueError for labels that are not
     whole or not of the tile's shape, for a CRS that GDAL does not know, and for a path that does not end in .tif or .tiff.
@@ -96,7 +95,7 @@ def write_label_geotiff(labels: np.ndarray, tile: Tile, path: PathLike) -> None:
     path, labels = checked_path(path, ".tif", ".tiff"), checked_labels(labels, checked_tile(tile).shape)
     if tile.georeference is None or not tile.georeference.crs:
         warnings.warn(placeless(tile), stacklevel=2)
-    write_geotiff(path, labels.astype(np.min_scalar_type(labels.max())), tile.georeference, "nearest")
+    write_geotiff(path, labels.astype(np.min_scalar_type(labels.max())), tile.georeference)
 
 
 def write_coco(labels: np.ndarray, tile: Tile, path: PathLike, probabilities: Probabilities | None = None) -> None:
@@ -109,7 +108,7 @@ def write_coco(labels: np.ndarray, tile: Tile, path: PathLike, probabilities: Pr
     path, labels = checked_path(path, ".json"), checked_labels(labels, checked_tile(tile).shape)
     checked_probabilities(probabilities, labels.shape)
     height, width = labels.shape
-    name = Path(tile.files.rgb).name if tile.files else f"{tile.name}.tif"
+    name = tile.files.rgb.name if tile.files else f"{tile.name}.tif"
     record = {
         "info": {"description": f"buildings of {tile.name}"},
         "licenses": [],
