@@ -64,7 +64,7 @@ def home(scene, tmp_path, monkeypatch):
 
 def other_settings(tile, model):
     with pytest.raises(ValueError, match="was written with other settings"):
-        train(Settings(width=1, num_filters=1, scenes=0), [tile], checkpoint="~/a.checkpoint")
+        train(Settings(width=1, num_filters=1, steps=1, batch=1, crop=32, scenes=0), [tile], checkpoint="~/a.checkpoint")
 
 
 def mapped(tile, model):

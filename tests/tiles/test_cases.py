@@ -58,3 +58,21 @@ def test_maps_keep_the_place_of_their_file(cases, tmp_path, name):
         assert tuple(maps.transform)[:6] == where.transform
         assert maps.crs == rasterio.crs.CRS.from_user_input(where.crs)
         assert maps.descriptions == ("building", "border")
+
+
+@pytest.mark.parametrize(
+    ("footprints", "sizes"),
+    [("c09_overlap", [600, 900]), ("c31_edge_sliver", [])],
+)
+def test_footprints_of_overlapping_parts_and_without_pixels(cases, footprints, sizes):
+    truth = read_tile(cases / "utm.tif", None, cases / f"{footprints}.geojson").truth
+    assert np.bincount(truth.ravel())[1:].tolist() == sizes
+
+
+def test_lines_among_footprints_are_left_out_with_one_warning(cases):
+    with pytest.warns(UserWarning, match="no area") as told:
+        truth = read_tile(cases / "utm.tif", None, cases / "c10_sliver.geojson").truth
+    assert [str(each.message) for each in told] == [
+        f"{cases / 'c10_sliver.geojson'}: left out is what has no area (1 LineString); buildings are Polygons."
+    ]
+    assert np.bincount(truth.ravel())[1:].tolist() == [400, 450]

@@ -1,6 +1,7 @@
 """Truth: the buildings that people drew, as a label image."""
 
 from collections.abc import Sequence
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -82,17 +83,18 @@ def rasterise(buildings: Sequence[Rings], shape: tuple[int, int]) -> np.ndarray:
 
 def window_of(rings: Rings, shape: tuple[int, int]) -> tuple[slice, slice] | None:
     """Return the rows and columns of an (H, W) tile that a building's box covers, None where it covers none."""
-    if not all((np.abs(ring) <= FAR).all() for ring in rings):
+    if not rings:
+        return None
+    corners = np.concatenate(rings)
+    left, top, right, bottom = sides = *corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()
+    if not all(-FAR <= side <= FAR for side in sides):
         raise ValueError(
             f"a footprint has positions that are not finite, or more than {FAR:.0e} pixels away; those in metres need a "
             "file that names their coordinate system"
         )
-    if not rings:
-        return None
-    corners = np.concatenate(rings)
-    left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int).tolist()
-    right, bottom = np.minimum(np.ceil(corners.max(axis=0)), shape[::-1]).astype(int).tolist()
-    return np.s_[top:bottom, left:right] if left < right and top < bottom else None
+    rows = slice(max(floor(top), 0), min(ceil(bottom), shape[0]))
+    columns = slice(max(floor(left), 0), min(ceil(right), shape[1]))
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
 
 def check_work(buildings: dict[int, Rings], windows: dict[int, tuple[slice, slice]], shape: tuple[int, int]) -> None:
