@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def write_geoparquet(frame: "geopandas.GeoDataFrame", path: PathLike) -> None:
 
 
 def write_label_geotiff(labels: np.ndarray, tile: Tile, path: PathLike) -> None:
-    """Write (H, W) labels as a GeoTIFF of the smallest unsigned type that holds them, in the place of ``tile``.
+    """Write (H, W) labels as a cloud-optimised GeoTIFF of the smallest unsigned type that holds them, where ``tile`` lies.
 
     A tile without a georeference gives a plain TIFF, and a UserWarning says so. Raises ValueError for labels that are not
     whole or not of the tile's shape, for a CRS that GDAL does not know, and for a path that does not end in .tif or .tiff.
@@ -95,7 +96,7 @@ def write_label_geotiff(labels: np.ndarray, tile: Tile, path: PathLike) -> None:
     path, labels = checked_path(path, ".tif", ".tiff"), checked_labels(labels, checked_tile(tile).shape)
     if tile.georeference is None or not tile.georeference.crs:
         warnings.warn(placeless(tile), stacklevel=2)
-    write_geotiff(path, labels.astype(np.min_scalar_type(labels.max())), tile.georeference)
+    write_geotiff(path, labels.astype(np.min_scalar_type(labels.max())), tile.georeference, "nearest")
 
 
 def write_coco(labels: np.ndarray, tile: Tile, path: PathLike, probabilities: Probabilities | None = None) -> None:
@@ -108,7 +109,7 @@ def write_coco(labels: np.ndarray, tile: Tile, path: PathLike, probabilities: Pr
     path, labels = checked_path(path, ".json"), checked_labels(labels, checked_tile(tile).shape)
     checked_probabilities(probabilities, labels.shape)
     height, width = labels.shape
-    name = tile.files.rgb.name if tile.files else f"{tile.name}.tif"
+    name = Path(tile.files.rgb).name if tile.files else f"{tile.name}.tif"
     record = {
         "info": {"description": f"buildings of {tile.name}"},
         "licenses": [],
