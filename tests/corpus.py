@@ -5,6 +5,7 @@ import pickle
 import struct
 
 import numpy as np
+import rasterio
 import tifffile
 import torch
 from fuzz import NAME, PARTNERS
@@ -50,6 +51,7 @@ def write_corpus(folder):
         "RGB": lambda part: tiffs(part, rng, 3, 40),
         "MUL": lambda part: [*tiffs(part, rng, 8, 40), *tiffs(part, rng, 8, 10, COARSE)],
         "PAN": lambda part: tiffs(part, rng, 1, 40),
+        "other RGB": lambda part: others(part, rng),
         "georeference": lambda part: tiffs(part, rng, 3, 40)[:1],
         "GeoJSON": geojsons,
         "CSV": csvs,
@@ -85,6 +87,33 @@ def tiffs(part, rng, bands, side, where=WHERE):
         zeros = (np.zeros((1024, 1024, 3), np.uint8) for _ in range(100))
         bomb = {"shape": (10240, 10240, 3), "dtype": np.uint8, "tile": (1024, 1024), "compression": "deflate"}
         found.append(stored(part, zeros, **bomb, **together))
+    return found
+
+
+def others(part, rng):
+    """Return pictures with no-data, masks, alpha, palettes and names for their bands, in all formats that are read."""
+    counts, seen = rng.integers(1, 256, (4, 40, 40), np.uint8), rng.random((40, 40)) > 0.2
+    named = ["blue", "green", "red", "undefined"]
+    kinds = [
+        ("GTiff", counts[:3], {"nodata": 7}), ("GTiff", counts[:3].astype(np.int16), {"nodata": -9999}),
+        ("GTiff", np.where(seen, counts[:3] / 255, np.nan).astype(np.float32), {"nodata": np.nan}),
+        ("GTiff", counts.astype(np.uint16), {"photometric": "minisblack"}), ("GTiff", counts, {"photometric": "rgb"}),
+        ("GTiff", counts[:1], {}), ("PNG", counts[:3], {}), ("PNG", counts, {}), ("PNG", counts[:1], {}),
+        ("JPEG", counts[:3], {}), ("JP2OpenJPEG", counts[:3], {}), ("GTiff", counts[:3], {"mask": True}),
+    ]  # fmt: skip
+    found = []
+    for driver, array, options in kinds:
+        masked = options.pop("mask", False)
+        profile = {"driver": driver, "width": 40, "height": 40, "count": len(array), "dtype": array.dtype, **options}
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(part, "w", **profile) as file:
+            if array.dtype == np.uint16:
+                file.colorinterp = [rasterio.enums.ColorInterp[name] for name in named]
+            if len(array) == 1:
+                file.write_colormap(1, {i: (i, 255 - i, i // 2, 0 if i == 9 else 255) for i in range(256)})
+            file.write(array)
+            if masked:
+                file.write_mask(seen)
+        found.append(part.read_bytes())
     return found
 
 
@@ -172,4 +201,6 @@ def recipes(part):
     for paths, version in ((files, "0.1.0"), ({}, "0.1.0"), (files, "0.1.0\nopen('trapped', 'w')")):
         record = {**Recipe(Thresholds(), NAME, paths, "mini", "ab12" * 16, "auto", {"tnv2": "0.1.0"}).record()}
         found.append(json.dumps(record | {"versions": {"tnv2": version}}, indent=2).encode())
+    part_of = {"bands": [3, 2, 1], "window": [0, 8, 32, 32], "limits": [[1, 2, 3.5], [900, 901, 902]], "metres": 0.5}
+    found += [json.dumps(json.loads(found[0]) | part_of | {"scene": scene}).encode() for scene in ("", "city")]
     return found

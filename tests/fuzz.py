@@ -118,13 +118,16 @@ def read_weights(path, partners):
     assert sum(parameter.numel() for parameter in model.parameters()) < 100_000
 
 
+CALLED = ("read_tile", "load_model", "predict", "label_instances", "Thresholds", "SceneMap.load")
+
+
 def read_recipe(path, partners):
     """Load a recipe; its code imports the kit, sets four names and calls nothing but the kit."""
     code = ast.parse(str(tnv2.Recipe.load(path)))
     assert [type(line) for line in code.body] == [ast.Import] + [ast.Assign] * 4
     calls = {ast.unparse(node.func) for node in ast.walk(code) if isinstance(node, ast.Call)}
     calls = {name.removesuffix(".rounded").split("(")[0] for name in calls}
-    assert calls <= {f"tnv2.{name}" for name in ("read_tile", "load_model", "predict", "label_instances", "Thresholds")}
+    assert calls <= {f"tnv2.{name}" for name in CALLED}
 
 
 def read_names(room, partners):
@@ -143,6 +146,7 @@ KINDS = {  # of each the name of a mutant's file, and what reads it
     "MUL": ("MUL_{}.tif", lambda path, partners: repr(tnv2.read_tile(partners["rgb"], path))),
     "PAN": ("PAN_{}.tif", lambda path, partners: repr(read_sharpened(partners["mul"], path))),
     "georeference": ("RGB-PanSharpen_{}.tif", read_placed),
+    "other RGB": ("RGB-PanSharpen_{}.tif", lambda path, partners: tnv2.true_colour(tnv2.read_tile(path))),
     "GeoJSON": ("buildings_{}.geojson", lambda path, partners: repr(tnv2.read_tile(partners["rgb"], None, path))),
     "CSV": ("{}_Building_Solutions.csv", read_csv),
     "checkpoint": ("{}.pt", read_weights),
