@@ -103,5 +103,5 @@ def test_the_palette_of_another_program_becomes_its_colours(shared):
 
 def test_grey_is_no_rgb(tmp_path):
     write(tmp_path / "a.tif", ["red"])
-    with pytest.raises(ValueError, match=r"has 1 band; .*Red, green and blue are needed, or a palette"):
+    with pytest.raises(ValueError, match=r"has 1 band; .*Pass a file with red, green and blue, or with a palette"):
         read_tile(tmp_path / "a.tif")

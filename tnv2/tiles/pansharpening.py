@@ -44,6 +44,7 @@ def sharpened(mul: np.ndarray, pan: np.ndarray, native_shape: tuple[int, int]) -
     most = np.iinfo(mul.dtype).max if mul.dtype.kind == "u" else np.inf
     fine = np.empty_like(mul)
     for band in range(mul.shape[2]):  # one at a time, for the memory's sake
-        with np.errstate(over="ignore"):  # of numbers that no sensor gives; a Tile takes no infinite ones
-            fine[..., band] = np.clip(np.round(mul[..., band] * detail), 0, most)
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers that no sensor gives; a Tile takes no infinite ones
+            found = np.round(mul[..., band] * detail)
+            fine[..., band] = np.clip(np.where(np.isnan(found), 0, found), 0, most)
     return fine

@@ -103,6 +103,7 @@ class Raster:
             raise
 
     def _open(self, bands: int) -> None:
+        from rasterio.enums import MaskFlags
         from rasterio.io import DatasetReader  # rasterio.open takes one driver at most
 
         def opened(name: str) -> DatasetReader:
@@ -120,14 +121,15 @@ class Raster:
             self._parts = [opened(page) for page in whole.subdatasets[:bands]]
         first = self._parts[0]
         self.shape, self.georeference = first.shape, place_of(first)
+        self._kinds = [kind.name for part in self._parts for kind in part.colorinterp]
+        self._free = all(flags == [MaskFlags.all_valid] for flags in first.mask_flag_enums)
+        self._palette = palette(first) if self._kinds == ["palette"] and bands == 3 else None
         self._tall, wide = first.block_shapes[0]
         self._piece = self._tall * wide * first.count * np.dtype(first.dtypes[0]).itemsize
 
     def _choose(self, bands: int, product: str, chosen: Bands) -> None:
         """Settle which bands of the file are read."""
-        kinds = [kind.name for part in self._parts for kind in part.colorinterp]
-        self._palette = palette(self._parts[0]) if kinds == ["palette"] and bands == 3 and chosen is None else None
-        self.bands = bands
+        kinds, self.bands = self._kinds, bands
         if self._palette is not None:
             self._chosen = [1]
             return
@@ -146,7 +148,7 @@ class Raster:
             remedies = {
                 3: f"Pass bands=(1, 2, 3), the numbers of red, green and blue; the file calls them {', '.join(kinds[:9])}."
                 if len(plain) > 3
-                else "Red, green and blue are needed, or a palette.",
+                else "Pass a file with red, green and blue, or with a palette.",
                 8: "Pass that file, or leave mul_path out to use RGB alone.",
             }
             raise ValueError(
@@ -172,12 +174,13 @@ class Raster:
     @contextmanager
     def _told(self, remedy: str) -> Iterator[None]:
         """Raise ValueError in the kit's words for what GDAL says inside."""
+        from rasterio._err import CPLE_BaseError  # what GDAL says where rasterio does not wrap it
         from rasterio.errors import RasterioError
 
         try:
             with gdal(isinstance(self.path, str)):
                 yield
-        except (RasterioError, OSError, ValueError, SystemError, MemoryError) as error:
+        except (RasterioError, CPLE_BaseError, OSError, ValueError, SystemError, MemoryError) as error:
             told = " ".join(str(error.__cause__ or error).replace(f"'{self.path}'", "it").split())[:300]
             raise ValueError(f"{self.path} cannot be read as an image ({type(error).__name__}: {told}). {remedy}") from error
 
@@ -217,11 +220,9 @@ class Raster:
             "resampling": Resampling.cubic if finer else Resampling.average,
         }  # fmt: skip
         with self._told(f"It is damaged or cut short, at rows {rows.start} to {rows.stop} or so. Fetch it again."):
-            first, *others = self._parts
-            chosen = [1] if others else self._chosen
+            chosen = self._chosen if len(self._parts) == 1 else [1]
             planes = [part.read(chosen, **options) for part in self._parts]
-            free = all(flags == [first.mask_flag_enums[0][0].all_valid] for flags in first.mask_flag_enums)
-            masks = [] if free else [part.read_masks(chosen, **options) for part in self._parts]
+            masks = [] if self._free else [part.read_masks(chosen, **options) for part in self._parts]
         pixels = np.moveaxis(planes[0] if len(planes) == 1 else np.concatenate(planes), 0, 2)
         valid = np.broadcast_to(True, pixels.shape[:2])
         if masks:
@@ -257,7 +258,7 @@ def check_size(what: str, rows: slice, columns: slice, pixel: int, least: int = 
     if size > LARGEST or max(height, width) > LONGEST:
         raise ValueError(
             f"{what}: {height} x {width} px, {size >> 20} MB in memory; a tile has at most {LONGEST} px a side and "
-            f"{LARGEST >> 20} MB. Read a window of it, or map it with map_scene."
+            f"{LARGEST >> 20} MB. Pass a window of it, or map it with map_scene."
         )
 
 
