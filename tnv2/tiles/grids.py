@@ -33,7 +33,9 @@ class OnGrid:
         needed = (corners.min(axis=0) - 2, corners.max(axis=0) + 2)  # two pixels for the interpolation
         left, top = np.clip(np.floor(needed[0]), 0, np.array(self._mul.shape[::-1]) - 1).astype(int)
         right, bottom = np.clip(np.ceil(needed[1]), (left + 1, top + 1), self._mul.shape[::-1]).astype(int)
-        native, valid = self._mul.part(slice(top, bottom), slice(left, right))
+        part = slice(top, bottom), slice(left, right)
+        check_size(str(self._mul.path), *part, self._mul.bands * self._mul.dtype.itemsize)
+        native, valid = self._mul.part(*part)
 
         def moved(image: np.ndarray) -> np.ndarray:
             blocks = []

@@ -197,7 +197,8 @@ class Raster:
     def read(self, window: Window | None = None) -> Image:
         """Return the Image of a window, or of all; raises ValueError for one too large for memory, before that is taken."""
         rows, columns = window or whole(self.shape)
-        check_size(str(self.path), rows, columns, self.bands * self.dtype.itemsize, self._piece)
+        stored = np.dtype(self._parts[0].dtypes[0]).itemsize  # of a number, which may be read as a shorter one
+        check_size(str(self.path), rows, columns, self.bands * max(stored, self.dtype.itemsize), self._piece)
         pixels, valid = self.part(rows, columns)
         where = self.georeference and self.georeference.moved(columns.start, rows.start)
         return Image(np.ascontiguousarray(pixels), valid, where)
