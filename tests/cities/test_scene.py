@@ -241,6 +241,14 @@ def test_a_scene_without_a_place_and_with_nothing_to_see(city, small, mini, tmp_
         found.tile(bounds=(0, 0, 1, 1))
 
 
+def test_a_scene_with_no_building_is_a_table_without_rows(raster, small, mini, tmp_path):
+    found = map_scene(raster, mini, Thresholds(mask=1, seed=1), tmp_path / "out")
+    frame = found.buildings()
+    assert (len(frame), frame.crs.to_epsg()) == (0, 32611)
+    assert not image(found.labels_path).any()
+    assert not label_instances(found.probabilities(found.tile()), found.thresholds).any()
+
+
 def test_another_file_or_network_in_the_same_folder_is_refused(raster, small, mini, tmp_path):
     map_scene(raster, mini, out=tmp_path / "out")
     with pytest.raises(ValueError, match=r"metres auto, not None.*Pass another folder"):

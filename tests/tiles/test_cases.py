@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from tnv2 import load_model, predict_file, read_tile
+from tnv2 import label_instances, load_model, predict, predict_file, read_tile
 from tnv2.polygons.exports import write_label_geotiff
 
 
@@ -33,6 +33,16 @@ def test_pixels_and_place_are_those_that_gdal_reads(cases, tmp_path, name):
             write_label_geotiff(np.zeros(tile.shape, np.uint8), tile, tmp_path / "labels.tif")
         with rasterio.open(tmp_path / "labels.tif") as labels:
             assert (labels.transform, labels.crs) == (file.transform, file.crs)
+
+
+def test_declared_no_data_leaves_the_buildings_that_are_there(cases):
+    model, tile = load_model(device="cpu"), read_tile(cases / "c21_nodata65535.tif")
+    with rasterio.open(cases / "c21_nodata65535.tif") as file:
+        np.testing.assert_array_equal(tile.valid, file.dataset_mask() > 0)
+    assert 0 < np.count_nonzero(~tile.valid) < 10_000
+    labels = label_instances(predict(model, tile), model.thresholds)
+    assert labels.max() > 70  # 75 are found on the clean tile
+    assert not labels[~tile.valid].any()
 
 
 def test_footprints_in_degrees_land_on_a_tile_whose_projection_has_no_code(cases):

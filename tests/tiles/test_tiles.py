@@ -236,6 +236,19 @@ def test_real_tiles_of_every_kind_are_read(shared):
     assert (rio.mul.shape, rio.truth.max()) == ((406, 439, 8), 32)
 
 
+def test_files_of_other_names_are_found_by_their_pattern(tmp_path):
+    for name in ("city_1_10.tif", "city_1_9.tif", "sub/city_2_1.tif", "city_1_9 (1).tif", "._city_1_9.tif", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_geotiff(tmp_path / name, RGB, WHERE)
+    geojson(tmp_path / "city_1_9.geojson", [{"type": "Polygon", "coordinates": [square(5, 5, 10)]}])
+    found = find_tiles(tmp_path, "city_*.tif")
+    assert [files.name for files in found] == ["city_1_9", "city_1_10", "city_2_1"]
+    assert [files.read().truth is None for files in found] == [False, True, True]
+    assert (found[0].read().truth > 0).sum() == 100
+    with pytest.raises(FileNotFoundError, match=r"holds no file named '\*\.png'\. Pass their pattern"):
+        find_tiles(tmp_path, "*.png")
+
+
 def test_a_whole_city_is_found_in_two_seconds(tmp_path):
     for folder, ending in (("RGB-PanSharpen", "tif"), ("MUL-PanSharpen", "tif"), ("geojson/buildings", "geojson")):
         (tmp_path / folder).mkdir(parents=True)
