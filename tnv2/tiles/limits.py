@@ -31,7 +31,7 @@ def limits_of(blocks: Iterable[np.ndarray], pixels: int, what: str) -> Limits:
     samples = []
     for block in blocks:
         low = least(np.concatenate([low, block]) if len(low) else block, few)
-        samples.append(block[::step])
+        samples.append(block[::step].copy())  # or the whole block stays
         high = greatest(np.concatenate([high, block]) if len(high) else block, few)
     if not len(low):
         return np.zeros(low.shape[1]), np.zeros(low.shape[1])

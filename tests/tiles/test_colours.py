@@ -1,4 +1,4 @@
-"""Bands: which of a file's are red, green and blue, by the colours that it names, by number, or by its palette."""
+"""Colours: which of a file's are red, green and blue, by the colours that it names, by number, or by its palette."""
 
 import numpy as np
 import pytest
