@@ -248,7 +248,7 @@ def unlocked(city):
 
 def test_two_runs_do_not_share_a_folder(client, folder, tmp_path):
     (tmp_path / "city").mkdir()
-    with FileLock(tmp_path / "city" / ".lock"), pytest.raises(RuntimeError, match="another map_city is at work"):
+    with FileLock(tmp_path / "city" / ".lock"), pytest.raises(RuntimeError, match="another run is at work"):
         map_city(folder, "mini", LOW, client, tmp_path / "city")
     assert len(map_city(folder, "mini", LOW, client, tmp_path / "city").tiles) == 4
     assert unlocked(tmp_path / "city")
@@ -324,7 +324,7 @@ def test_weights_that_differ_on_a_worker_end_the_run(client, folder, tmp_path):
     order = ordered(tmp_path / "city", path, "auto", LOW, "EPSG:4326")
     save_model(TernausNetV2(width=2, num_filters=2), path, copes_without_mul=True)  # other random weights
     with pytest.raises(ValueError, match="Put the same file on every machine"):
-        list(work(client, find_tiles(folder), order, 2))
+        list(work(client, sheets.map_tile, find_tiles(folder), order, 2))
 
 
 def test_threads_of_a_worker_share_one_network(tmp_path):
@@ -368,7 +368,7 @@ def test_freed_memory_is_left_alone_where_there_is_no_mallopt(system, library, m
 
 
 WRONG = {
-    "model is TernausNetV2; pass its name": {"model": TernausNetV2(width=2, num_filters=2)},
+    "no worker can load it. Save it": {"model": TernausNetV2(width=2, num_filters=2)},
     "there are no weights at": {"model": "nothing.safetensors"},
     "thresholds are 0.5": {"thresholds": 0.5},
     "client is None": {"client": None},
