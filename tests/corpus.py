@@ -105,7 +105,8 @@ def others(part, rng):
     for driver, array, options in kinds:
         masked = options.pop("mask", False)
         profile = {"driver": driver, "width": 40, "height": 40, "count": len(array), "dtype": array.dtype, **options}
-        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(part, "w", **profile) as file:
+        place = {"crs": "EPSG:4326", "transform": rasterio.Affine(*WHERE.transform)}
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(part, "w", **profile, **place) as file:
             if array.dtype == np.uint16:
                 file.colorinterp = [rasterio.enums.ColorInterp[name] for name in named]
             if len(array) == 1:
