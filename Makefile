@@ -15,18 +15,11 @@ test: .venv/test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-# Train weights/mini.safetensors anew, from synthetic scenes and, where given, real pictures and tiles, in three goes:
-# make train TRAIN="--pictures FOLDER --tiles FOLDER --validation FOLDER"
-train: weights/second.safetensors
-	$(BIN)/python -m tnv2.training --start $< --steps 4000 --rate 1.5e-3 --real 0.8 --variety 0.8 --seed 2 --kept 0.5 \
-		--out weights/mini.safetensors $(TRAIN)
-	rm weights/first.safetensors $<
-
-weights/second.safetensors: weights/first.safetensors
-	$(BIN)/python -m tnv2.training --start $< --steps 3000 --rate 1e-3 --real 0.85 --variety 0.5 --seed 1 --out $@ $(TRAIN)
-
-weights/first.safetensors: | .venv/test
-	$(BIN)/python -m tnv2.training --out $@ $(TRAIN)
+# Train weights/mini.safetensors anew, on this computer's GPU or processor, from synthetic scenes and, where given, real pictures:
+# make train TRAIN="--more FOLDER --pictures FOLDER --tiles FOLDER --validation FOLDER"
+# It goes on where it was stopped; weights/mini.csv grows as its log. --minutes 60 trains by the clock.
+train: .venv/test
+	$(BIN)/python -m tnv2.training --out weights/mini.safetensors $(TRAIN)
 
 # Draw sample_data/ anew.
 samples: .venv/lab

@@ -1,53 +1,90 @@
 """python -m tnv2.training: train a network and write its weights."""
 
 import argparse
+import csv
 import json
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 from tqdm.auto import tqdm
 
-from ..files import expanded
-from ..instances import label_instances, match, score_city
-from ..network import ABN, TernausNetV2, load_model, predict, save_model
+from ..network import ABN, TernausNetV2, load_model, save_model
 from ..tiles import find_tiles
-from .examples import picture_tiles
+from .choosing import scores
+from .examples import Source, example, picture_tiles
 from .loop import train
+from .manifest import Picture, read_manifest, set_aside
 from .settings import Settings
 
 
 def main() -> None:
-    """Train by Settings and write the weights; report F1 on tiles that are kept out of training."""
+    """Train by Settings and write the weights; score them, as they grow, on pictures that are set aside."""
     parser = argparse.ArgumentParser(prog="python -m tnv2.training", description=main.__doc__)
     parser.add_argument("--tiles", type=Path, help="folder of labelled SpaceNet tiles to train on, beside the scenes")
     parser.add_argument("--pictures", type=Path, help="folder of NAME.png and NAME_mask.png to train on as well")
+    parser.add_argument("--more", type=Path, help="folder of labelled pictures with a MANIFEST.csv to train on as well")
     parser.add_argument("--validation", type=Path, help="folder of labelled SpaceNet tiles to score on, never trained on")
-    parser.add_argument("--start", help="weights to go on from, of the same sizes")
-    parser.add_argument("--out", type=expanded, default=Path("mini.safetensors"))
+    parser.add_argument(
+        "--weigh",
+        nargs="*",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="how often crops come from tiles, "
+        "pictures and each dataset of the manifest, beside one another; 1 where not said",
+    )
+    parser.add_argument("--every", type=int, default=500, help="steps between scores on what is set aside")
+    parser.add_argument("--start", help="weights to go on from, whose sizes go into those of the network")
+    parser.add_argument("--out", type=Path, default=Path("mini.safetensors"))
     parser.add_argument("--inplace-abn", action="store_true", help="train with the inplace-abn package, to save memory")
     for field in fields(Settings):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
     arguments = parser.parse_args()
     settings = Settings(**{field.name: getattr(arguments, field.name) for field in fields(Settings)})
-    tiles, kept_out = (
-        [f.read() for f in find_tiles(folder)] if folder else [] for folder in (arguments.tiles, arguments.validation)
-    )
-    pictures = picture_tiles(arguments.pictures) if arguments.pictures else []
+    taught, aside = set_aside(read_manifest(arguments.more)) if arguments.more else ([], [])
+    taught = [*labelled(arguments.tiles, "tiles"), *labelled(arguments.pictures, "pictures"), *taught]
+    aside = [*labelled(arguments.validation, "validation"), *aside]
+    sources = sources_of(taught, dict(pair.rsplit("=", 1) for pair in arguments.weigh))
     norm_act = import_module("inplace_abn").InPlaceABN if arguments.inplace_abn else ABN
+    table = arguments.out.with_suffix(".scores.csv")
 
     def report(step: int, model: TernausNetV2) -> None:
-        matches = [
-            match(np.asarray(tile.truth), label_instances(predict(model, tile), model.thresholds)) for tile in kept_out
-        ]
-        tqdm.write(json.dumps({"step": step, "f1": round(score_city(matches).f1, 3), "tiles": [repr(m) for m in matches]}))
+        save_model(model, arguments.out, model.thresholds, model.copes_without_mul)
+        if aside:
+            row = {"step": step} | {name: round(score, 4) for name, score in scores(model, aside).items()}
+            tqdm.write(json.dumps(row))
+            new = not table.exists()
+            with table.open("a", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([row.keys(), row.values()] if new else [row.values()])
 
     checkpoint = arguments.out.with_suffix(".checkpoint")
-    start = load_model(arguments.start) if arguments.start else None
-    model = train(settings, tiles, pictures, start, norm_act, "auto", checkpoint, report if kept_out else None)
+    start = load_model(arguments.start, "cpu") if arguments.start else None
+    log = arguments.out.with_suffix(".csv")
+    model = train(settings, (), (), start, norm_act, "auto", checkpoint, report, arguments.every, sources, log)
     save_model(model, arguments.out, model.thresholds, model.copes_without_mul)
     checkpoint.unlink()
+
+
+def labelled(folder: Path | None, dataset: str) -> list[Picture]:
+    """Return the Pictures of a folder of labelled SpaceNet tiles, or of "pictures" and masks; none without a folder."""
+    if folder is None:
+        return []
+    merged = dataset == "pictures"
+    tiles = picture_tiles(folder) if merged else [files.read() for files in find_tiles(folder)]
+    places = [tile.name.rpartition("_")[0] for tile in tiles]
+    return [Picture(tile, merged, dataset, place, tile.name) for tile, place in zip(tiles, places, strict=True)]
+
+
+def sources_of(pictures: Iterable[Picture], weights: dict[str, str]) -> list[Source]:
+    """Return a Source a dataset, with the weights that were given by name."""
+    groups = defaultdict(list)
+    for each in pictures:
+        groups[each.dataset].append(example(each.tile, each.merged))
+    if strange := weights.keys() - groups.keys():
+        raise ValueError(f"--weigh names {', '.join(sorted(strange))}; there are {', '.join(groups) or 'none'}. Name these.")
+    return [Source(name, examples, float(weights.get(name, 1))) for name, examples in groups.items()]
 
 
 if __name__ == "__main__":

@@ -1,93 +1,98 @@
-"""Crops: pieces of tiles with their targets, turned, scaled and recoloured by chance, in batches for training."""
+"""Crops: pieces of pictures with their targets, turned, scaled and recoloured by chance, in batches, on the device."""
 
+import math
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from ..network import IMAGENET_MEAN, IMAGENET_STD
+from .colours import recoloured
+from .examples import Example, Source, guessed_mul
 from .settings import Settings
 
-Example = tuple[np.ndarray, np.ndarray]  # image and targets
+LARGEST = 1.6  # the most that a crop is scaled by, up or down, at variety 1
 
 
 class Crops:
-    """Batches of augmented crops, half of them or so from real tiles; batch ``i`` is always the same.
+    """Batches of augmented crops from several sources, in proportion to their weights; batch ``i`` is always the same.
 
-    real, scenes : lists of (image, targets): (H, W, 11) float16 bands in [0, 1], RGB before MUL, and (H, W, 3) uint8
-        building, border and where the border is known, each 0 or 255. One of the lists may be empty.
-    settings : ``batch``, ``crop``, ``real``, ``without_mul``, ``variety`` and ``seed`` as ``training.Settings`` has them.
+    sources : where crops come from. guess : (8, 10) weights of ``mul_guess`` for the pictures without MUL; None leaves it 0.
+    settings : ``batch``, ``crop``, ``without_mul``, ``variety`` and ``seed`` as ``training.Settings`` has them.
+    device : where pictures lie and crops are made.
     """
 
-    def __init__(self, real: Sequence[Example], scenes: Sequence[Example], settings: Settings) -> None:
-        self.real, self.scenes, self.settings = real, scenes, settings
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        settings: Settings,
+        guess: torch.Tensor | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.settings, self.device = settings, torch.device(device)
+        self.sources = [
+            Source(each.name, [Example(*(tensor.to(device) for tensor in one)) for one in each.examples], each.weight)
+            for each in sources
+        ]
+        self.guess = None if guess is None else guess.to(device)
+        areas = [np.array([one.targets[0].numel() for one in each.examples], float) for each in self.sources]
+        self.often = [area / area.sum() for area in areas]
+        weights = np.array([each.weight for each in self.sources])
+        self.weights = weights / weights.sum()
 
     def batch(self, index: int) -> tuple[torch.Tensor, ...]:
         """Return float32 (N, 11, crop, crop) inputs, (N, 2, crop, crop) targets and where they are known, 0 or 1."""
-        rng = np.random.default_rng((self.settings.seed, index))
-        pairs = [self.crop(rng) for _ in range(self.settings.batch)]
-        return tuple(torch.from_numpy(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
+        settings, rng = self.settings, np.random.default_rng((self.settings.seed, index))
+        bands, targets = (torch.stack(part) for part in zip(*(self.crop(rng) for _ in range(settings.batch)), strict=True))
+        bands = recoloured(bands, rng, settings.variety)
+        mean, std = (torch.from_numpy(each).to(bands)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
+        bands[:, :3] = (bands[:, :3] - mean) / std
+        known = torch.stack([torch.ones_like(targets[:, 2]), (targets[:, 2] > 0.999).float()], dim=1)
+        return bands, targets[:, :2], known
 
-    def crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return one (11, crop, crop) input, its (2, crop, crop) targets in [0, 1] and where they are known, 0 or 1."""
+    def crop(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return one (11, crop, crop) crop of bands and the (3, crop, crop) of its targets, all in [0, 1]."""
         settings = self.settings
-        from_real = self.real and (not self.scenes or rng.random() < settings.real)
-        pool = self.real if from_real else self.scenes
-        image, targets = pool[int(rng.integers(len(pool)))]
+        which = rng.choice(len(self.sources), p=self.weights)
+        one = self.sources[which].examples[rng.choice(len(self.often[which]), p=self.often[which])]
         with_mul = rng.random() >= settings.without_mul
-        image, targets = warped(image if with_mul else image[..., :3], targets, settings.crop, rng, settings.variety)
-        bands = np.zeros((settings.crop, settings.crop, 11), np.float32)
-        bands[..., : image.shape[2]] = recoloured(image, rng, settings.variety)
-        bands[..., :3] = (bands[..., :3] - IMAGENET_MEAN) / IMAGENET_STD
-        building, border, known = np.moveaxis(targets, 2, 0).astype(np.float32) / 255
-        known = np.stack([np.ones_like(known), known == 1]).astype(np.float32)
-        return np.ascontiguousarray(np.moveaxis(bands, 2, 0)), np.stack([building, border]), known
+        image = one.image if with_mul else one.image[:3]
+        image, targets = warped(image, one.targets, settings.crop, rng, settings.variety)
+        if len(image) == 3:
+            blank = self.guess is None or not with_mul
+            mul = image.new_zeros(8, *image.shape[1:]) if blank else guessed_mul(self.guess, image)
+            image = torch.cat([image, mul])
+        return image, targets
 
 
 def warped(
-    image: np.ndarray, targets: np.ndarray, size: int, rng: np.random.Generator, variety: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a random ``size`` x ``size`` crop of both, turned, mirrored and scaled by up to 1.45 ** variety."""
-    height, width = targets.shape[:2]
-    scale = 1.45 ** (variety * rng.uniform(-1, 1))
-    turn = rng.integers(4) * np.pi / 2 + (rng.uniform(-np.pi / 4, np.pi / 4) if rng.random() < 0.5 * variety else 0)
+    image: torch.Tensor, targets: torch.Tensor, size: int, rng: np.random.Generator, variety: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a random ``size`` x ``size`` crop of both, float32, turned, mirrored and scaled by up to LARGEST ** variety.
+
+    image : (C, H, W). targets : (3, H, W) uint8, of which 255 becomes 1. Beyond a picture's edges both go on mirrored.
+    """
+    height, width = targets.shape[1:]
+    scale = LARGEST ** (variety * (rng.uniform(-0.5, 0.5) + rng.uniform(-0.5, 0.5)))
+    turn = rng.integers(4) * math.pi / 2 + (rng.uniform(-math.pi / 4, math.pi / 4) if rng.random() < 0.5 * variety else 0)
     mirror = rng.choice((-1, 1))
-    cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
+    cos, sin = math.cos(turn) / scale, math.sin(turn) / scale
     to_source = np.array([(cos * mirror, -sin), (sin * mirror, cos)])
     reach = min(size / scale / 2, height / 2, width / 2)
-    centre = np.array([rng.uniform(reach, width - reach), rng.uniform(reach, height - reach)])
-    matrix = np.column_stack([to_source, centre - to_source @ (size / 2, size / 2)])
-    # Read the part that is needed only, and at most four channels at a time, as OpenCV can.
-    corners = np.array([(0, 0, 1), (size, 0, 1), (0, size, 1), (size, size, 1)]) @ matrix.T
-    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 2, 0)
-    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
-    matrix[:, 2] -= (left, top)
-    flags, mirror_edge = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REFLECT_101
+    centre = np.array([rng.uniform(reach, width - reach), rng.uniform(reach, height - reach)]) - 0.5
+    # Read the part that is needed only.
+    half = np.abs(to_source).sum(axis=1) * size / 2
+    left, top = np.maximum(np.floor(centre - half).astype(int) - 1, 0)
+    right, bottom = np.minimum(np.ceil(centre + half).astype(int) + 2, (width, height))
+    extent = np.array([right - left - 1, bottom - top - 1])
+    theta = np.column_stack([to_source * (size - 1), 2 * (centre - (left, top)) - extent]) / extent[:, None]
+    steps = torch.linspace(-1, 1, size, device=image.device)
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    grid = torch.stack([theta[i, 0] * x + theta[i, 1] * y + theta[i, 2] for i in (0, 1)], dim=2)[None]
 
-    def warp(part: np.ndarray) -> np.ndarray:
-        return cv2.warpAffine(np.ascontiguousarray(part), matrix, (size, size), flags=flags, borderMode=mirror_edge)
+    def warp(part: torch.Tensor) -> torch.Tensor:
+        window = part[None, :, top:bottom, left:right].float()
+        return F.grid_sample(window, grid, padding_mode="reflection", align_corners=True)[0]
 
-    image, targets = image[top:bottom, left:right].astype(np.float32), targets[top:bottom, left:right]
-    parts = [warp(image[..., first:last]) for first, last in ((0, 3), (3, 7), (7, 11)) if first < image.shape[2]]
-    return np.concatenate(parts, axis=2), warp(targets)
-
-
-def recoloured(image: np.ndarray, rng: np.random.Generator, variety: float) -> np.ndarray:
-    """Return the bands with other contrast, tint, gamma, sharpness and noise, as other days and sensors would give."""
-    rgb, mul = image[..., :3], image[..., 3:]
-    low, high = variety * rng.uniform(-0.08, 0.08), rng.choice((1, 2 ** (variety * rng.uniform(-1, 1))))
-    gain = (rng.normal(1, 0.08 * variety, 3) / (high - low)).astype(np.float32)
-    rgb = cv2.pow(np.clip((rgb - np.float32(low)) * gain, 0, 1.2), np.exp(rng.normal(0, 0.25 * variety)))
-    if mul.any():
-        gain, offset = np.exp(rng.normal(0, 0.15)) * rng.normal(1, 0.05, 8), rng.normal(0, 0.01, 8)
-        mul = np.clip(mul * gain.astype(np.float32) + offset.astype(np.float32), 0, 1)
-    if rng.random() < 0.1 * variety:
-        grey = rgb.mean(axis=2, keepdims=True)
-        rgb = grey + np.float32(rng.uniform(0, 1)) * (rgb - grey)
-    image = np.concatenate([rgb, mul], axis=2)
-    if rng.random() < 0.25 * variety:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2))
-    if rng.random() < 0.3 * variety:
-        image[..., :3] += np.float32(rng.uniform(0.005, 0.04)) * rng.standard_normal(rgb.shape, np.float32)
-    return image
+    return warp(image), warp(targets) / 255

@@ -1,41 +1,78 @@
-"""Examples: labelled tiles and pictures as the arrays that crops are cut from."""
+"""Examples: labelled tiles and pictures as the tensors that crops are cut from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
 
 from ..files import PathLike, expanded
 from ..network import scaled
 from ..tiles import Tile
-from .targets import border_target, known_border
+from .targets import border_target
 
 # Rows of a picture above which its mask is complete; below, it misses many buildings.
 LABELLED_ROWS = {"AOI_2_Vegas_img4215": 480}
 
 
-def example(tile: Tile, merged: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return (H, W, 11) float16 bands in [0, 1] and (H, W, 3) uint8 building, border and known border, 0 or 255."""
+class Example(NamedTuple):
+    """A labelled picture: (C, H, W) float16 bands in [0, 1], C 3 or 11, RGB before MUL; and (3, H, W) uint8, 0 or 255:
+    building, border, and whether the border is known."""
+
+    image: torch.Tensor
+    targets: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Examples of one kind, and how often crops are cut from them beside those of other sources.
+
+    Within a source a picture is drawn as often as it is large.
+    """
+
+    name: str
+    examples: Sequence[Example]
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.examples or not self.weight > 0:
+            raise ValueError(
+                f"source {self.name!r} has {len(self.examples)} examples and weight {self.weight}; both are above 0. "
+                "Leave it out, or give it some."
+            )
+
+
+def example(tile: Tile, merged: bool) -> Example:
+    """Return the Example of a labelled tile; in ``merged`` labels touching buildings are one, so the border is unknown."""
     truth = np.asarray(tile.truth)
-    targets = np.stack([truth > 0, border_target(truth), known_border(truth, merged)], axis=2)
-    return np.moveaxis(scaled(tile), 0, 2).astype(np.float16), targets.astype(np.uint8) * 255
+    targets = np.stack([truth > 0, border_target(truth), np.full(truth.shape, not merged)])
+    bands = scaled(tile)[: 3 if tile.mul is None else 11]
+    return Example(torch.from_numpy(bands).half(), torch.from_numpy(targets.astype(np.uint8) * 255))
 
 
-def guessed_mul(scenes: Iterable[Tile]) -> Callable[[Tile], np.ndarray]:
-    """Return a function that guesses a tile's (H, W, 8) MUL counts from its RGB, fitted by least squares on scenes.
+def features(rgb: torch.Tensor) -> torch.Tensor:
+    """Return (..., 10, H, W): what MUL is guessed from, of (..., 3, H, W) RGB in [0, 1]."""
+    r, g, b = rgb.unbind(-3)
+    return torch.stack([torch.ones_like(r), r, g, b, r * r, g * g, b * b, r * g, r * b, g * b], dim=-3)
+
+
+def mul_guess(tiles: Iterable[Tile]) -> torch.Tensor:
+    """Return (8, 10) weights that guess MUL in [0, 1] from the ``features`` of RGB, fitted by least squares on tiles.
 
     Real pictures for training have no MUL. Without a guess, MUL bands would tell the network that it sees a scene.
     """
+    bands = [torch.from_numpy(scaled(tile)) for tile in tiles]  # (11, H, W)
+    x = torch.cat([features(each[:3]).flatten(1)[:, ::97] for each in bands], dim=1).T
+    y = torch.cat([each[3:].flatten(1)[:, ::97] for each in bands], dim=1).T
+    return torch.linalg.lstsq(x, y).solution.T.contiguous()
 
-    def features(tile: Tile) -> np.ndarray:
-        r, g, b = scaled(tile)[:3].reshape(3, -1)
-        return np.stack([np.ones_like(r), r, g, b, r * r, g * g, b * b, r * g, r * b, g * b], axis=1)  # (H W, 10)
 
-    known = [(features(tile)[::97], np.asarray(tile.mul).reshape(-1, 8)[::97]) for tile in scenes]
-    x, y = (np.concatenate(part).astype(np.float32) for part in zip(*known, strict=True))
-    weights = np.linalg.lstsq(x, y, rcond=None)[0]
-    return lambda tile: np.clip(features(tile) @ weights, 0, 2047).astype(np.uint16).reshape(*tile.shape, 8)
+def guessed_mul(guess: torch.Tensor, rgb: torch.Tensor) -> torch.Tensor:
+    """Return the (8, H, W) MUL in [0, 1] that a ``mul_guess`` gives for (3, H, W) RGB in [0, 1]."""
+    return torch.einsum("bf,fhw->bhw", guess, features(rgb)).clamp(0, 1)
 
 
 def picture_tiles(folder: PathLike) -> list[Tile]:

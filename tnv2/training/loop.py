@@ -1,46 +1,52 @@
-"""Training: targets, loss and loop that teach a network to see buildings and the borders between them."""
+"""Training: the loop that teaches a network to see buildings and the borders between them."""
 
 import copy
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from itertools import islice
-from pathlib import Path
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from ..files import PathLike, expanded, replacing
+from ..files import PathLike
 from ..instances import Thresholds
 from ..network import ABN, NormAct, TernausNetV2, best_precision, chosen_device, placed
 from ..scenes import render_scene
 from ..tiles import Tile
+from .checkpoints import Part, keep, restore
 from .crops import Crops
-from .examples import example, guessed_mul
+from .examples import Source, example, mul_guess
+from .journal import Journal
 from .settings import Settings
 from .targets import segmentation_loss
-
-Part = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
+from .widening import widened
 
 # What goes with the mini network: the best of a sweep over its training pictures of Las Vegas and scenes of other seeds.
 THRESHOLDS = Thresholds(min_area=80)
+KEPT = 250, 180  # steps and seconds between checkpoints, whichever are over first
 
 
-def crops_of(settings: Settings, tiles: Iterable[Tile], pictures: Iterable[Tile]) -> Crops:
-    """Return the Crops of a training: scenes drawn now, labelled tiles, and pictures whose touching buildings are merged."""
-    if not (settings.scenes or tiles or pictures):
-        raise ValueError("there is nothing to train on: no scenes and no real tiles. Raise scenes, or pass tiles.")
+def crops_of(
+    settings: Settings,
+    tiles: Iterable[Tile],
+    pictures: Iterable[Tile],
+    sources: Sequence[Source] = (),
+    device: torch.device | str = "cpu",
+) -> Crops:
+    """Return the Crops of a training: from scenes drawn now, from labelled tiles, from pictures whose touching buildings are
+    merged, and from other sources."""
     scenes = [render_scene(10_000 + i, 512).tile for i in tqdm(range(settings.scenes), "scenes")]
-    guess = guessed_mul(scenes) if scenes else lambda tile: None
-    whole = (
-        (tile if tile.mul is not None else tile.replace(mul=guess(tile)), merged)
-        for group, merged in ((tiles, False), (pictures, True))
-        for tile in group
-    )
-    real = [example(tile, merged) for tile, merged in whole]
-    return Crops(real, [example(scene, merged=False) for scene in scenes], settings)
+    groups = {"tiles": [example(tile, False) for tile in tiles], "pictures": [example(tile, True) for tile in pictures]}
+    real = [Source(name, examples) for name, examples in groups.items() if examples] + list(sources)
+    if not (scenes or real):
+        raise ValueError("there is nothing to train on: no scenes and no real tiles. Raise scenes, or pass tiles.")
+    shares = {True: settings.real, False: 1 - settings.real} if scenes and real else {True: 1.0, False: 1.0}
+    whole = sum(each.weight for each in real)
+    chosen = [Source(each.name, each.examples, each.weight / whole * shares[True]) for each in real if shares[True]]
+    if scenes and shares[False]:
+        chosen.append(Source("scenes", [example(scene, False) for scene in scenes], shares[False]))
+    return Crops(chosen, settings, mul_guess(scenes[:40]) if scenes else None, device)
 
 
 def train(
@@ -53,67 +59,89 @@ def train(
     checkpoint: PathLike | None = None,
     on_progress: Callable[[int, TernausNetV2], None] | None = None,
     every: int = 500,
+    sources: Sequence[Source] = (),
+    log: PathLike | None = None,
 ) -> TernausNetV2:
     """Return a network trained by Settings on its scenes and on real tiles, in eval mode.
 
     tiles : Tiles with truth. pictures : the same, their touching buildings as one, as ``picture_tiles`` returns them.
-    start : a network of the same sizes to go on from, left as it is; None for random weights.
+    start : a network to go on from, left as it is; its sizes are those of the Settings, or they are multiples of its own.
+        None for random weights.
     norm_act : ABN, or ``inplace_abn.InPlaceABN``, which needs less memory but works in float32 alone.
-    checkpoint : file that keeps the state every 250 steps; where it is there, training goes on from it. None for no file.
+    checkpoint : file that keeps the state every 250 steps or three minutes, and at the end; where it is there, training goes
+        on from it, by steps to the same weights as if it had never stopped. None for no file.
     on_progress : called with (step, network) every ``every`` steps and at the end.
+    sources : more to train on. log : CSV file of a Journal; None for no file.
     """
     if settings.kept and start is None:
         raise ValueError(f"kept is {settings.kept}, a share of the starting weights. Pass start, or kept 0.")
     torch.manual_seed(settings.seed)
     place = chosen_device(device)
     dtype = best_precision(place) if norm_act is ABN else torch.float32  # InPlaceABN wants inputs in its weights' type
-    crops = crops_of(settings, tiles, pictures)
+    crops = crops_of(settings, tiles, pictures, sources, place)
     model = TernausNetV2(width=settings.width, num_filters=settings.num_filters, norm_act=norm_act)
     if start is not None:
+        start = widened(start, settings.width, settings.num_filters)
         model.load_state_dict(start.state_dict())
     model = placed(model, place).train()
     averaged = copy.deepcopy(model)
     averaged.copes_without_mul, averaged.thresholds = settings.without_mul > 0, THRESHOLDS
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.rate, settings.steps, pct_start=0.05, final_div_factor=100
-    )
-    state: dict[str, Part] = {"model": model, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
-    checkpoint = expanded(checkpoint) if checkpoint else None
-    done = restore(checkpoint, settings, state) if checkpoint and checkpoint.exists() else 0
-    bar = tqdm(total=settings.steps, initial=done, desc="training", mininterval=10)
-    for step, batch in enumerate(batches(crops, done, settings.steps, 1 if place.type == "cpu" else 8), done + 1):
-        x, targets, known = (tensor.to(place, memory_format=torch.channels_last) for tensor in batch)
-        with torch.autocast(place.type, dtype, enabled=dtype != torch.float32):
-            logits = model(x)
-        loss = segmentation_loss(logits.float(), targets, known, settings.jaccard)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
+    state: dict[str, Part] = {"model": model, "averaged": averaged, "optimiser": optimiser}
+    step, seconds = restore(checkpoint, settings, state)
+    journal = Journal(log, step) if log else None
+    bar = tqdm(total=None if settings.minutes else settings.steps, initial=step, desc="training", mininterval=10)
+    began, kept = time.monotonic() - seconds, time.monotonic()
+    while (done := part_done(settings, step, seconds)) < 1:
+        rate = settings.rate * warmth(done)
+        loss = one_step(model, optimiser, rate, crops.batch(step), settings.jaccard, dtype)
+        step, seconds = step + 1, time.monotonic() - began
+        last = part_done(settings, step, seconds) >= 1
         blend(averaged, model, min(settings.average, step / (step + 10)))
         bar.update()
-        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-        if checkpoint and (step % 250 == 0 or step == settings.steps):
-            keep(checkpoint, settings, step, state)
-        if on_progress and (step % every == 0 or step == settings.steps):
+        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        if journal:
+            journal.note(step, seconds / 60, rate, loss)
+        if checkpoint and (last or step % KEPT[0] == 0 or time.monotonic() - kept > KEPT[1]):
+            keep(checkpoint, settings, step, seconds, state)
+            kept = time.monotonic()
+        if on_progress and (last or step % every == 0):
             on_progress(step, averaged.eval())
             averaged.train()
     if start is not None:
-        blend(averaged, copy.deepcopy(start).to(place), 1 - settings.kept)
+        blend(averaged, placed(start, place), 1 - settings.kept)
     return averaged.eval()
 
 
-def batches(crops: Crops, first: int, last: int, ahead: int) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Yield the batches ``first`` to ``last - 1``, ``ahead`` of them in the making while one is used."""
-    with ThreadPoolExecutor(ahead) as pool:
-        numbers = iter(range(first, last))
-        upcoming = deque(pool.submit(crops.batch, number) for number in islice(numbers, ahead))
-        while upcoming:
-            batch = upcoming.popleft().result()
-            upcoming.extend(pool.submit(crops.batch, number) for number in islice(numbers, 1))
-            yield batch
+def one_step(
+    model: TernausNetV2,
+    optimiser: torch.optim.Optimizer,
+    rate: float,
+    batch: tuple[torch.Tensor, ...],
+    jaccard: float,
+    dtype: torch.dtype,
+) -> float:
+    """Move the weights once, against the gradient of the loss on a batch, and return that loss."""
+    x, targets, known = (tensor.contiguous(memory_format=torch.channels_last) for tensor in batch)
+    with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
+        logits = model(x)
+    loss = segmentation_loss(logits.float(), targets, known, jaccard)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.param_groups[0]["lr"] = rate
+    optimiser.step()
+    return loss.item()
+
+
+def part_done(settings: Settings, step: int, seconds: float) -> float:
+    """Return how much of a training is done, 1 at its end: by the clock where it has minutes, else by steps."""
+    return seconds / 60 / settings.minutes if settings.minutes else step / settings.steps
+
+
+def warmth(done: float) -> float:
+    """Return the share of the peak learning rate: up in a line for a twentieth of the training, then down by a cosine."""
+    return max(done / 0.05, 0.04) if done < 0.05 else 0.01 + 0.99 * (1 + math.cos(math.pi * (done - 0.05) / 0.95)) / 2
 
 
 @torch.no_grad()
@@ -121,22 +149,3 @@ def blend(averaged: nn.Module, model: nn.Module, keep: float) -> None:
     """Move the averaged weights and statistics towards the model's, keeping the share ``keep`` of what they were."""
     for old, new in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
         old.copy_(keep * old + (1 - keep) * new if old.is_floating_point() else new)
-
-
-def keep(checkpoint: Path, settings: Settings, step: int, state: dict[str, Part]) -> None:
-    """Write a checkpoint, whole or not at all."""
-    record = {"settings": asdict(settings), "step": step}
-    with replacing(checkpoint) as part:
-        torch.save(record | {name: thing.state_dict() for name, thing in state.items()}, part)
-
-
-def restore(checkpoint: Path, settings: Settings, state: dict[str, Part]) -> int:
-    """Load a checkpoint into the parts of ``state`` and return the steps that are done."""
-    record = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if record["settings"] != asdict(settings):
-        raise ValueError(
-            f"{checkpoint} was written with other settings: {record['settings']}. Train with those, or remove the file."
-        )
-    for name, thing in state.items():
-        thing.load_state_dict(record[name])
-    return record["step"]

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is trained; the defaults are the first go of ``make train``.
+    """How a network is trained.
 
     width, num_filters : size of the network. steps : optimiser steps of ``batch`` crops of ``crop`` px.
-    rate : AdamW's learning rate at its peak, after the first twentieth of the steps; it falls by a cosine to near 0.
+    minutes : train by the clock instead, this long in all; 0 for by steps.
+    rate : AdamW's learning rate at its peak, after the first twentieth of the training; it falls by a cosine to near 0.
     jaccard : share of the soft Jaccard loss beside BCE.
     average : decay of the exponential moving average of the weights, which is what is kept.
     scenes : how many synthetic scenes to draw. real : share of crops from real tiles, where there are any.
@@ -19,17 +20,18 @@ class Settings:
     """
 
     width: int = 8
-    num_filters: int = 4
+    num_filters: int = 8
     steps: int = 9000
+    minutes: float = 0.0
     batch: int = 8
     crop: int = 256
     rate: float = 2e-3
     jaccard: float = 0.3
     average: float = 0.998
     scenes: int = 240
-    real: float = 0.6
+    real: float = 0.75
     without_mul: float = 0.5
-    variety: float = 0.4
+    variety: float = 0.8
     kept: float = 0.0
     seed: int = 0
 
@@ -39,5 +41,5 @@ class Settings:
         shares = "jaccard", "average", "real", "without_mul", "variety", "kept"
         if not all(0 <= getattr(self, share) <= 1 for share in shares):
             raise ValueError(f"{self}: {', '.join(shares)} are shares from 0 to 1.")
-        if self.rate <= 0:
-            raise ValueError(f"{self}: the rate is above 0.")
+        if self.rate <= 0 or self.minutes < 0:
+            raise ValueError(f"{self}: the rate is above 0, minutes are 0 or more.")

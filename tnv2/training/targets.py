@@ -33,20 +33,6 @@ def border_target(labels: np.ndarray, reach: float = 4) -> np.ndarray:
     return cv2.dilate(line.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))) > 0
 
 
-def known_border(labels: np.ndarray, merged: bool) -> np.ndarray:
-    """Return (H, W) bool: where ``border_target`` can be believed.
-
-    ``merged`` labels have touching buildings as one, so the border between them is missing. Inside an instance that is much
-    larger than its neighbours, over 1.8 times the median area, it is therefore not taught.
-    """
-    area = np.bincount(labels.ravel())
-    if not merged or area.size == 1:
-        return np.ones(labels.shape, bool)
-    large = area > 1.8 * np.median(area[1:])
-    large[0] = False
-    return ~large[labels]
-
-
 def segmentation_loss(
     logits: torch.Tensor, targets: torch.Tensor, known: torch.Tensor, jaccard: float = 0.3
 ) -> torch.Tensor:
@@ -56,7 +42,8 @@ def segmentation_loss(
     where ``known`` is 1. J is sum(p t) / (sum(p) + sum(t) - sum(p t)) over the batch, a map at a time.
     """
     over = (0, 2, 3)
-    bce = F.binary_cross_entropy_with_logits(logits, targets, weight=known, reduction="none").sum(over) / known.sum(over)
+    bce = F.binary_cross_entropy_with_logits(logits, targets, weight=known, reduction="none").sum(over)
+    bce = bce / known.sum(over).clamp(min=1)
     p, t = torch.sigmoid(logits) * known, targets * known
     both = (p * t).sum(over)
     either = p.sum(over) + t.sum(over) - both

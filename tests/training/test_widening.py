@@ -1,0 +1,58 @@
+"""A wider network says what the narrow one said, and its copies of channels part in training."""
+
+import pytest
+import torch
+
+from tnv2 import TernausNetV2
+from tnv2.training import Settings, train
+from tnv2.training.widening import widened
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """A network whose norms have statistics and weights of their own."""
+    torch.manual_seed(0)
+    model = TernausNetV2(width=2, num_filters=1).eval()
+    for name, tensor in model.state_dict().items():
+        if tensor.ndim == 1:
+            tensor.copy_(
+                torch.rand_like(tensor) + 0.5 if "var" in name or "weight" in name else torch.randn_like(tensor) / 4
+            )
+    return model
+
+
+@pytest.mark.parametrize(("width", "num_filters"), [(2, 1), (2, 3), (4, 1), (6, 2)])
+def test_it_computes_the_same(narrow, width, num_filters):
+    x = torch.rand(1, 11, 64, 64, generator=torch.Generator().manual_seed(1))
+    wide = widened(narrow, width, num_filters, noise=0).eval()
+    assert (wide.settings["width"], wide.settings["num_filters"]) == (width, num_filters)
+    with torch.inference_mode():
+        torch.testing.assert_close(wide(x), narrow(x), rtol=1e-4, atol=1e-4)
+
+
+def test_copies_part(narrow):
+    wide = widened(narrow, 2, 2)
+    first, second = wide.dec1.conv.weight
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(first, second, rtol=0.3, atol=0)
+
+
+def test_what_is_no_multiple_is_refused(narrow):
+    for model, sizes in (
+        (narrow, (3, 1)),
+        (TernausNetV2(width=2, num_filters=2), (2, 1)),
+        (TernausNetV2(width=2, num_filters=1, is_deconv=True), (2, 1)),
+    ):
+        with pytest.raises(ValueError, match="must be multiples of its own"):
+            widened(model, *sizes)
+
+
+def test_training_goes_on_from_a_narrower_network(narrow, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    before = {name: tensor.clone() for name, tensor in narrow.state_dict().items()}
+    model = train(
+        Settings(width=4, num_filters=2, steps=1, batch=1, crop=32, scenes=1, rate=1e-9), start=narrow, device="cpu"
+    )
+    expected = widened(narrow, 4, 2).conv3.block1.convs.conv1.weight
+    torch.testing.assert_close(model.conv3.block1.convs.conv1.weight, expected, rtol=1e-3, atol=1e-3)
+    assert all(tensor.equal(before[name]) for name, tensor in narrow.state_dict().items())
