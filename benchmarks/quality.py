@@ -1,8 +1,12 @@
-"""How good are the weights, on real tiles and on scenes never trained on, and what does each part of the recipe bring?
+"""How good are the networks in the box, on real tiles and on scenes never trained on, and what does each part bring?
 
-    python benchmarks/quality.py [--weights NAME_OR_FILE] [--data FOLDER] [--also "without scenes=FILE" ...]
+    python benchmarks/quality.py [--weights NAME_OR_FILE ...] [--shared FOLDER] [--also "without scenes=FILE" ...] [--aside]
 
-F1 at IoU 0.5, counts pooled over the tiles, every footprint and instance counted, with the weights' recommended thresholds.
+F1 at IoU 0.5, counts pooled over the pictures, every footprint and instance counted, at each network's own recommended
+thresholds; pixel IoU of the building map at the mask threshold, pixels pooled, where touching buildings are merged.
+
+The validation pictures and the tiles of AOI_2_Vegas are for scoring what is done: count how often you look. With --aside the
+part of the training split that training sets aside is scored instead, which is what steps and thresholds are chosen by.
 """
 
 import argparse
@@ -13,49 +17,82 @@ from pathlib import Path
 import numpy as np
 
 from tnv2 import Probabilities, find_tiles, label_instances, load_model, match, predict, read_tile, render_scene, score_city
+from tnv2.network import weights_file
 from tnv2.scenes import STYLES
+from tnv2.training import read_manifest, set_aside
 
-NEAR = Path(os.environ.get("TNV2_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
+NEAR = Path(os.environ.get("TNV2_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 SEEDS = range(20_000, 20_004)  # of each style; training draws its scenes from seed 10,000 on
+ASIDE_SEEDS = range(30_000, 30_002)
+CITIES = "Khartoum", "Paris", "Shanghai"
+BORDERS = "AOI_2_Vegas", "vegas_300px"  # where it is asked what the border map brings
 
 
-def real_sets(data):
-    """Return {column: [Tile, ...]} of the real tiles in a folder."""
+def scenes(seeds):
+    """Return {style: [Tile, ...]}, with MUL."""
+    return {style: [render_scene(seed, style=style).tile for seed in seeds] for style in STYLES}
+
+
+def spacenet_sets(data):
+    """Return {set: [Tile, ...]} of the SpaceNet 2 tiles in a folder: four of Las Vegas in RGB, and a crop with MUL."""
     vegas, crop, image = data / "AOI_2_Vegas", data / "crop_AOI_2_Vegas_img2144", "AOI_2_Vegas_img2144"
-    tiles = [files.read() for files in find_tiles(vegas)]
     footprints = vegas / "geojson" / "buildings" / f"buildings_{image}.geojson"
     whole = read_tile(*(crop / f"{product}_{image}.tif" for product in ("RGB-PanSharpen", "MUL-PanSharpen")), footprints)
-    return {
-        "vegas_rgb": [tile.replace(mul=None) for tile in tiles],
-        "crop_rgb": [whole.replace(mul=None)],
-        "crop_mul": [whole],
-    }
+    tiles = [files.read().replace(mul=None) for files in find_tiles(vegas)]
+    return {"AOI_2_Vegas": tiles, "crop RGB": [whole.replace(mul=None)], "crop RGB + MUL": [whole]}
 
 
-def matches_of(model, tiles, border):
-    """Return a Match a tile; ``border`` False takes the seeds from the building map alone."""
-    found = []
-    for tile in tiles:
-        maps = predict(model, tile)
-        if not border:
-            maps = Probabilities(maps.building, np.zeros_like(maps.border))
-        found.append(match(tile.truth, label_instances(maps, model.thresholds)))
-    return found
+def listed_sets(pictures):
+    """Return {set: [Tile, ...]} and {set: [Tile, ...]}: of pictures with single buildings, and with merged ones."""
+    single, merged = {}, {}
+    for each in pictures:
+        name = each.place if each.place in CITIES else each.dataset
+        (merged if each.merged else single).setdefault(name, []).append(each.tile)
+    return single, merged
 
 
-def figures(model, sets, border=True, mul=True):
-    """Return {column: F1} of one variant, and the instances that it finds where no building is."""
-    row = {}
-    for column, tiles in sets.items():
-        if mul or column != "crop_mul":
-            matches = matches_of(model, tiles if mul else [tile.replace(mul=None) for tile in tiles], border)
-            row[column] = score_city(matches).f1
-            if column == "vegas_rgb":
-                row["tp / fp / fn"] = " / ".join(str(sum(getattr(m, kind) for m in matches)) for kind in ("tp", "fp", "fn"))
-                row["empty_tile"] = sum(m.fp for m, tile in zip(matches, tiles, strict=True) if not tile.truth.any())
-            if column in STYLES:
-                row.setdefault("all", []).extend(matches)
-    return row | {"scenes": score_city(row.pop("all")).f1}
+def seen(model, tiles):
+    """Return [(truth, Probabilities), ...]."""
+    return [(np.asarray(tile.truth), predict(model, tile)) for tile in tiles]
+
+
+def score(model, maps, border=True):
+    """Return the Score of a set; ``border`` False takes the seeds from the building map alone."""
+    if not border:
+        maps = [(truth, Probabilities(each.building, np.zeros_like(each.border))) for truth, each in maps]
+    return score_city([match(truth, label_instances(each, model.thresholds)) for truth, each in maps])
+
+
+def pixel_iou(model, maps):
+    """Return the IoU of buildings and the building map, all pixels of a set together."""
+    pairs = [(truth > 0, each.building > model.thresholds.mask) for truth, each in maps]
+    return sum((a & b).sum() for a, b in pairs) / max(1, sum((a | b).sum() for a, b in pairs))
+
+
+def figures(model, single, merged, without=()):
+    """Return {measure: figure} of a network; ``without`` may name "border" and "MUL", which are then withheld."""
+    row, maps = {}, {}
+    border, counted = "border" not in without, {}
+    for name, tiles in single.items():
+        if "MUL" in without:
+            tiles = [tile.replace(mul=None) for tile in tiles]
+        maps[name] = seen(model, tiles)
+        counted[name] = score(model, maps[name], border)
+        row[f"{name} F1"] = counted[name].f1
+        row[f"{name} found/spurious/missed"] = "/".join(str(getattr(counted[name], kind)) for kind in ("tp", "fp", "fn"))
+        if any(not truth.any() for truth, _ in maps[name]):
+            most = max(label_instances(each, model.thresholds).max() for truth, each in maps[name] if not truth.any())
+            row[f"{name} most instances on a tile without buildings"] = int(most)
+    styles = [counted[style] for style in STYLES if style in counted]
+    row |= {"scenes F1": score_city(styles).f1} if styles else {}
+    for name, tiles in merged.items():
+        row[f"{name} pixel IoU"] = float(pixel_iou(model, seen(model, tiles)))
+    cities = [row[f"{city} pixel IoU"] for city in CITIES if city in merged]
+    row |= {"mean of the cities pixel IoU": float(np.mean(cities))} if cities else {}
+    both = [pair for name in BORDERS for pair in maps.get(name, [])]
+    if both and border:
+        row["border brings F1"] = score(model, both).f1 - score(model, both, border=False).f1
+    return row
 
 
 def written(figure):
@@ -63,32 +100,41 @@ def written(figure):
     return "-" if figure is None else f"{figure:.3f}" if isinstance(figure, float) else str(figure)
 
 
+def sets_at(shared, aside):
+    """Return the sets of single buildings and of merged ones that are at hand, and say which are not."""
+    single, merged = {}, {}
+    if (shared / "data" / "AOI_2_Vegas").is_dir() and not aside:
+        single |= spacenet_sets(shared / "data")
+    if (shared / "more").is_dir():
+        listed = set_aside(read_manifest(shared / "more"))[1] if aside else read_manifest(shared / "more", "validation")
+        more, merged = listed_sets(listed)
+        single |= more
+    if not (single or merged):
+        print(f"No real tiles at {shared}, so scenes only. Pass --shared with the folder that holds data/ and more/.")
+    return single | scenes(ASIDE_SEEDS if aside else SEEDS), merged
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", default="mini", help="a name or file that load_model knows")
-    parser.add_argument("--data", type=Path, default=NEAR, help="folder with AOI_2_Vegas/ and crop_AOI_2_Vegas_img2144/")
+    parser.add_argument("--weights", nargs="+", default=["mini"], help="names or files that load_model knows")
+    parser.add_argument("--shared", type=Path, default=NEAR, help="folder with data/AOI_2_Vegas/ and more/MANIFEST.csv")
     parser.add_argument("--also", nargs="*", default=[], metavar="TITLE=FILE", help="other weights to put beside them")
+    parser.add_argument("--aside", action="store_true", help="score what is set aside of the training split, to choose by")
     arguments = parser.parse_args()
-    sets = {style: [render_scene(seed, style=style).tile for seed in SEEDS] for style in STYLES}
-    if (arguments.data / "AOI_2_Vegas").is_dir():
-        sets |= real_sets(arguments.data)
-    else:
-        print(f"No real tiles at {arguments.data}, so scenes only. Pass --data with the folder that holds AOI_2_Vegas.")
-    model = load_model(arguments.weights, device="cpu")
-    rows = {
-        arguments.weights: figures(model, sets),
-        "without border": figures(model, sets, border=False),
-        "without MUL": figures(model, sets, mul=False),
-    }
-    for title, path in (pair.split("=", 1) for pair in arguments.also):
-        rows[title] = figures(load_model(path, device="cpu"), sets)
-    columns = ["vegas_rgb", "tp / fp / fn", "empty_tile", "crop_rgb", "crop_mul", "scenes", *STYLES]
-    print(" ".join([f"{'':24}", *(f"{column:>12}" for column in columns)]))
-    for title, row in rows.items():
-        print(" ".join([f"{title:24}", *(f"{written(row.get(column)):>12}" for column in columns)]))
-    own = rows[arguments.weights]
-    record = {f"{column}_f1": round(own[column], 4) for column in columns if isinstance(own.get(column), float)}
-    print(json.dumps(record | {"empty_tile_instances": own.get("empty_tile")}))
+    single, merged = sets_at(arguments.shared, arguments.aside)
+    rows, files = {}, dict(pair.split("=", 1) for pair in arguments.also)
+    for title, path in ({Path(name).stem: name for name in arguments.weights} | files).items():
+        model = load_model(path, device="cpu")
+        rows[title] = {"MB": weights_file(path).stat().st_size / 1e6} | figures(model, single, merged)
+        if title not in files:
+            for what in ("border", "MUL"):
+                rows[f"{title} without {what}"] = figures(model, single, merged, [what])
+    measures = list(dict.fromkeys(measure for row in rows.values() for measure in row))
+    print(" ".join([f"{'':52}", *(f"{title:>20}" for title in rows)]))
+    for measure in measures:
+        print(" ".join([f"{measure:52}", *(f"{written(row.get(measure)):>20}" for row in rows.values())]))
+    rounded = {t: {m: round(f, 4) if isinstance(f, float) else f for m, f in row.items()} for t, row in rows.items()}
+    print(json.dumps(rounded))
 
 
 if __name__ == "__main__":
