@@ -1,7 +1,9 @@
 """Training: targets where they belong, a loss that falls, the same network for the same seed."""
 
+import csv
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import cv2
@@ -10,11 +12,14 @@ import pytest
 import torch
 from lab import wait_for
 
-from tnv2 import load_model, render_scene
+from tnv2 import Thresholds, load_model, render_scene
 from tnv2.network.ternausnet import TernausNetV2
+from tnv2.training import Picture, Source, example
+from tnv2.training.choosing import scores
 from tnv2.training.crops import Crops
-from tnv2.training.examples import Source, example, guessed_mul, mul_guess, picture_tiles
-from tnv2.training.loop import crops_of, train
+from tnv2.training.examples import guessed_mul, layout_tiles, mul_guess, picture_tiles
+from tnv2.training.journal import Journal
+from tnv2.training.loop import crops_of, train, warmth
 from tnv2.training.settings import Settings
 from tnv2.training.targets import border_target, segmentation_loss
 
@@ -219,6 +224,62 @@ def test_folders_without_pictures_and_settings_without_sense_are_refused(tmp_pat
             Settings(**wrong)
     with pytest.raises(ValueError, match="nothing to train on"):
         train(Settings(scenes=0))
+
+
+def test_layouts_become_tiles_with_buildings_there(tmp_path):
+    mask = np.zeros((64, 96), np.uint8)
+    mask[10:40, 20:70] = 255
+    for name in "abc":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), mask)
+    tiles = layout_tiles(tmp_path, 2)
+    assert len(tiles) == 2
+    assert (tiles[0].rgb != tiles[1].rgb).any()
+    for tile in tiles:
+        np.testing.assert_array_equal(tile.truth > 0, mask > 0)
+        assert tile.mul is not None
+    with pytest.raises(FileNotFoundError, match=r"holds no \.png masks"):
+        layout_tiles(tmp_path / "none", 2)
+
+
+def test_training_by_the_clock_ends_by_the_clock():
+    seen, begun = [], time.monotonic()
+    train(replace(TINY, minutes=0.05, crop=32), device="cpu", on_progress=lambda step, model: seen.append(step), every=1)
+    assert 3 < time.monotonic() - begun < 60
+    assert seen == list(range(1, len(seen) + 1)), "called once a step, at the last one too"
+
+
+def test_the_rate_goes_up_in_a_line_and_down_by_a_cosine():
+    assert warmth(0.05) == 1
+    assert warmth(0.025) == pytest.approx(0.5)
+    assert warmth(0.525) == pytest.approx(0.505)
+    assert warmth(1) == pytest.approx(0.01)
+
+
+def test_a_log_goes_on_where_a_training_does(tmp_path):
+    log = tmp_path / "log.csv"
+    first = Journal(log, 0)
+    for step in range(1, 201):
+        first.note(step, step / 10, 0.001, 2.0)
+    again = Journal(log, 120)
+    for step in range(121, 201):
+        again.note(step, step / 10, 0.001, 1.0)
+    with log.open(newline="") as file:
+        rows = [(row["step"], float(row["loss"])) for row in csv.DictReader(file)]
+    assert rows == [("50", 2), ("100", 2), ("150", 1), ("200", 1)]
+
+
+def test_scores_say_what_they_count():
+    """A network that sees a building in every pixel: IoU is the share that is built, and nothing is found one by one."""
+    model = TernausNetV2(width=2, num_filters=1).eval()
+    torch.nn.init.zeros_(model.final.weight)
+    model.final.bias.data = torch.tensor([9.0, -9.0])
+    model.thresholds, model.copes_without_mul = Thresholds(), True
+    tile = render_scene(3, 128, "suburb").tile
+    pictures = [Picture(tile, merged, "set", place, "") for merged, place in ((False, "A"), (True, "B"))]
+    built = (tile.truth > 0).mean()
+    assert scores(model, pictures) == pytest.approx(
+        {"iou": built, "f1": 0, "set A iou": built, "set B iou": built, "set A f1": 0, "set B merged f1": 0}
+    )
 
 
 def test_progress_is_reported():

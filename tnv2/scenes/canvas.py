@@ -107,13 +107,17 @@ class Canvas:
         if len(rows) < 12 or self.built[rows, columns].any():
             return False
         x, y = self.to_street(rows, columns)
+        self.cover(rows, columns, roof, np.max([wall + slope * METRES * rise(x, y, box, ridge) for box in boxes], axis=0))
+        self.footprints.append(ring)
+        return True
+
+    def cover(self, rows: np.ndarray, columns: np.ndarray, roof: str, height: np.ndarray | float) -> None:
+        """Put a roof of a material, of a tint of its own, over the pixels of one building."""
         tint = np.linspace(self.rng.normal(1, 0.06), self.rng.normal(1, 0.06), 8) * self.rng.lognormal(0, 0.16)
         self.reflectance[rows, columns] = np.asarray(REFLECTANCE[roof]) * tint
         self.roughness[rows, columns] = self.rng.uniform(0.03, 0.08)
-        self.height[rows, columns] = np.max([wall + slope * METRES * rise(x, y, box, ridge) for box in boxes], axis=0)
+        self.height[rows, columns] = height
         self.built[rows, columns] = True
-        self.footprints.append(ring)
-        return True
 
     def on_roof(self, box: Box, bright: float = 1.0, material: str | None = None, height: float = 0.0) -> None:
         """Change what of a box is roof: its brightness or material, and how far it stands out."""

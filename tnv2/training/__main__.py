@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from ..network import ABN, TernausNetV2, load_model, save_model
 from ..tiles import find_tiles
 from .choosing import scores
-from .examples import Source, example, picture_tiles
+from .examples import Source, example, layout_tiles, picture_tiles
 from .loop import train
 from .manifest import Picture, read_manifest, set_aside
 from .settings import Settings
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--tiles", type=Path, help="folder of labelled SpaceNet tiles to train on, beside the scenes")
     parser.add_argument("--pictures", type=Path, help="folder of NAME.png and NAME_mask.png to train on as well")
     parser.add_argument("--more", type=Path, help="folder of labelled pictures with a MANIFEST.csv to train on as well")
+    parser.add_argument("--layouts-in", type=Path, help="folder of masks of buildings, NAME.png, to draw scenes over")
     parser.add_argument("--validation", type=Path, help="folder of labelled SpaceNet tiles to score on, never trained on")
     parser.add_argument(
         "--weigh",
@@ -33,7 +34,7 @@ def main() -> None:
         default=[],
         metavar="NAME=NUMBER",
         help="how often crops come from tiles, "
-        "pictures and each dataset of the manifest, beside one another; 1 where not said",
+        "pictures, layouts and each dataset of the manifest, beside one another; 1 where not said",
     )
     parser.add_argument("--every", type=int, default=500, help="steps between scores on what is set aside")
     parser.add_argument("--start", help="weights to go on from, whose sizes go into those of the network")
@@ -45,6 +46,8 @@ def main() -> None:
     settings = Settings(**{field.name: getattr(arguments, field.name) for field in fields(Settings)})
     taught, aside = set_aside(read_manifest(arguments.more)) if arguments.more else ([], [])
     taught = [*labelled(arguments.tiles, "tiles"), *labelled(arguments.pictures, "pictures"), *taught]
+    drawn = layout_tiles(arguments.layouts_in, settings.layouts, settings.seed) if arguments.layouts_in else []
+    taught += [Picture(tile, True, "layouts", "", tile.name) for tile in drawn]
     aside = [*labelled(arguments.validation, "validation"), *aside]
     sources = sources_of(taught, dict(pair.rsplit("=", 1) for pair in arguments.weigh))
     norm_act = import_module("inplace_abn").InPlaceABN if arguments.inplace_abn else ABN

@@ -60,8 +60,9 @@ class Crops:
         image = one.image if with_mul else one.image[:3]
         image, targets = warped(image, one.targets, settings.crop, rng, settings.variety)
         if len(image) == 3:
-            blank = self.guess is None or not with_mul
-            mul = image.new_zeros(8, *image.shape[1:]) if blank else guessed_mul(self.guess, image)
+            mul = image.new_zeros(8, *image.shape[1:])
+            if with_mul and self.guess is not None:
+                mul = guessed_mul(self.guess, image)
             image = torch.cat([image, mul])
         return image, targets
 

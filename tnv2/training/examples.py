@@ -8,9 +8,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from ..files import PathLike, expanded
 from ..network import scaled
+from ..scenes import render_layout
 from ..tiles import Tile
 from .targets import border_target
 
@@ -91,6 +93,19 @@ def picture_tiles(folder: PathLike) -> list[Tile]:
     if not tiles:
         raise FileNotFoundError(f"{folder} holds no NAME_mask.png with NAME.png beside it. Pass the folder that does.")
     return tiles
+
+
+def layout_tiles(folder: PathLike, count: int, seed: int = 0) -> list[Tile]:
+    """Return Tiles drawn by chance over ``count`` layouts of a folder: PNG masks at 0.3 m a pixel, 0 around buildings.
+
+    Where the masks have touching buildings as one, so have the tiles.
+    """
+    paths = sorted(Path(folder).glob("*.png"))
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no .png masks. Pass the folder that does.")
+    chosen = np.random.default_rng(seed).choice(len(paths), min(count, len(paths)), replace=False)
+    masks = (read_picture(paths[i])[..., 0] > 0 for i in chosen)
+    return [render_layout(seed + i, mask) for i, mask in enumerate(tqdm(masks, "layouts", len(chosen)))]
 
 
 def read_picture(path: Path) -> np.ndarray:

@@ -25,6 +25,7 @@ from .widening import widened
 # What goes with the mini network: the best of a sweep over its training pictures of Las Vegas and scenes of other seeds.
 THRESHOLDS = Thresholds(min_area=80)
 KEPT = 250, 180  # steps and seconds between checkpoints, whichever are over first
+PAUSE = 60  # seconds, the most that a step counts for by the clock: a computer may sleep, or a training be halted
 
 
 def crops_of(
@@ -91,20 +92,21 @@ def train(
     step, seconds = restore(checkpoint, settings, state)
     journal = Journal(log, step) if log else None
     bar = tqdm(total=None if settings.minutes else settings.steps, initial=step, desc="training", mininterval=10)
-    began, kept = time.monotonic() - seconds, time.monotonic()
+    before = kept = time.monotonic()
     while (done := part_done(settings, step, seconds)) < 1:
         rate = settings.rate * warmth(done)
         loss = one_step(model, optimiser, rate, crops.batch(step), settings.jaccard, dtype)
-        step, seconds = step + 1, time.monotonic() - began
+        now = time.monotonic()
+        step, seconds, before = step + 1, seconds + min(now - before, PAUSE), now
         last = part_done(settings, step, seconds) >= 1
         blend(averaged, model, min(settings.average, step / (step + 10)))
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         if journal:
             journal.note(step, seconds / 60, rate, loss)
-        if checkpoint and (last or step % KEPT[0] == 0 or time.monotonic() - kept > KEPT[1]):
+        if checkpoint and (last or step % KEPT[0] == 0 or now - kept > KEPT[1]):
             keep(checkpoint, settings, step, seconds, state)
-            kept = time.monotonic()
+            kept = now
         if on_progress and (last or step % every == 0):
             on_progress(step, averaged.eval())
             averaged.train()

@@ -12,7 +12,8 @@ class Settings:
     rate : AdamW's learning rate at its peak, after the first twentieth of the training; it falls by a cosine to near 0.
     jaccard : share of the soft Jaccard loss beside BCE.
     average : decay of the exponential moving average of the weights, which is what is kept.
-    scenes : how many synthetic scenes to draw. real : share of crops from real tiles, where there are any.
+    scenes, layouts : how many synthetic scenes to draw, and how many over given layouts, where there are any.
+    real : share of crops from what is not scenes, where there is any.
     without_mul : how often a crop's MUL bands are set to 0, so that RGB alone works too.
     variety : how far crops are scaled, turned and recoloured, 1 for strong and 0 for flips and quarter turns alone.
     kept : share of the starting weights in the average of them and the trained ones that is returned: stochastic weight
@@ -29,6 +30,7 @@ class Settings:
     jaccard: float = 0.3
     average: float = 0.998
     scenes: int = 240
+    layouts: int = 100
     real: float = 0.75
     without_mul: float = 0.5
     variety: float = 0.8
@@ -36,8 +38,14 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.width, self.num_filters, self.steps, self.batch, self.crop) < 1 or self.crop % 32 or self.scenes < 0:
-            raise ValueError(f"{self}: sizes and steps are 1 or more, crop is a multiple of 32, scenes 0 or more.")
+        if (
+            min(self.width, self.num_filters, self.steps, self.batch, self.crop) < 1
+            or self.crop % 32
+            or min(self.scenes, self.layouts) < 0
+        ):
+            raise ValueError(
+                f"{self}: sizes and steps are 1 or more, crop is a multiple of 32, scenes and layouts 0 or more."
+            )
         shares = "jaccard", "average", "real", "without_mul", "variety", "kept"
         if not all(0 <= getattr(self, share) <= 1 for share in shares):
             raise ValueError(f"{self}: {', '.join(shares)} are shares from 0 to 1.")
