@@ -18,7 +18,7 @@ import numpy as np
 
 from tnv2 import Probabilities, find_tiles, label_instances, load_model, match, predict, read_tile, render_scene, score_city
 from tnv2.network import weights_file
-from tnv2.scenes import STYLES
+from tnv2.scenes import STYLES, render_layout
 from tnv2.training import read_manifest, set_aside
 
 NEAR = Path(os.environ.get("TNV2_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -29,8 +29,9 @@ BORDERS = "AOI_2_Vegas", "vegas_300px"  # where it is asked what the border map 
 
 
 def scenes(seeds):
-    """Return {style: [Tile, ...]}, with MUL."""
-    return {style: [render_scene(seed, style=style).tile for seed in seeds] for style in STYLES}
+    """Return {style: [Tile, ...]}, with MUL, and five scenes of all styles without buildings."""
+    empty = [render_layout(seeds[0] + i, np.zeros((650, 650), bool), (*STYLES, None)[i]) for i in range(5)]
+    return {style: [render_scene(seed, style=style).tile for seed in seeds] for style in STYLES} | {"empty scenes": empty}
 
 
 def spacenet_sets(data):
@@ -78,8 +79,9 @@ def figures(model, single, merged, without=()):
             tiles = [tile.replace(mul=None) for tile in tiles]
         maps[name] = seen(model, tiles)
         counted[name] = score(model, maps[name], border)
-        row[f"{name} F1"] = counted[name].f1
-        row[f"{name} found/spurious/missed"] = "/".join(str(getattr(counted[name], kind)) for kind in ("tp", "fp", "fn"))
+        if any(truth.any() for truth, _ in maps[name]):
+            row[f"{name} F1"] = counted[name].f1
+            row[f"{name} found/spurious/missed"] = "/".join(str(getattr(counted[name], kind)) for kind in ("tp", "fp", "fn"))
         if any(not truth.any() for truth, _ in maps[name]):
             most = max(label_instances(each, model.thresholds).max() for truth, each in maps[name] if not truth.any())
             row[f"{name} most instances on a tile without buildings"] = int(most)

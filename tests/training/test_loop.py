@@ -16,7 +16,7 @@ from tnv2 import Thresholds, load_model, render_scene
 from tnv2.network.ternausnet import TernausNetV2
 from tnv2.training import Picture, Source, example
 from tnv2.training.choosing import scores
-from tnv2.training.crops import Crops
+from tnv2.training.crops import Crops, groups_with_room
 from tnv2.training.examples import guessed_mul, layout_tiles, mul_guess, picture_tiles
 from tnv2.training.journal import Journal
 from tnv2.training.loop import crops_of, train, warmth
@@ -89,6 +89,34 @@ def test_crops_keep_picture_and_target_together():
     for image, target in zip(x[:, 0], targets[:, 0], strict=True):
         if 0.05 < target.mean() < 0.95:
             assert np.corrcoef(image.ravel(), target.ravel())[0, 1] > 0.8
+
+
+def test_pasted_groups_are_whole_and_leave_buildings_alone():
+    rng = np.random.default_rng(0)
+    mine, others = np.zeros((120, 160), np.float32), np.zeros((120, 160), np.float32)
+    mine[20:40, 20:40] = 1
+    others[30:50, 30:60] = 1  # in the way of mine
+    others[80:100, 20:40] = others[80:100, 48:60] = 1  # two as near as a border reaches
+    others[20:40, 120:140] = 1
+    seen = set()
+    for _ in range(40):
+        region = groups_with_room(mine, others, rng)
+        assert not (region & (mine > 0)).any()
+        assert not (region & (cv2.dilate(mine, np.ones((9, 9))) > 0)).any(), "nor comes so near that a border is due"
+        pasted = region & (others > 0)
+        assert region[80:100, 20:60].all() or not region[75:105, 15:65].any()
+        seen.add(int(pasted.sum()))
+    assert seen == {0, 400, 640, 1040}
+
+
+def test_pasting_gives_crops_more_buildings():
+    tile = render_scene(3, 400, "suburb").tile
+    settings = Settings(batch=30, crop=64, variety=0)
+    plain, pasted = (
+        Crops([Source("one", [example(tile, False)])], replace(settings, pasted=often)).batch(0)[1][:, 0].mean()
+        for often in (0.0, 1.0)
+    )
+    assert pasted > plain
 
 
 def test_mul_is_dropped_as_often_as_said():

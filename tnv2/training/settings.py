@@ -16,6 +16,7 @@ class Settings:
     real : share of crops from what is not scenes, where there is any.
     without_mul : how often a crop's MUL bands are set to 0, so that RGB alone works too.
     variety : how far crops are scaled, turned and recoloured, 1 for strong and 0 for flips and quarter turns alone.
+    pasted : how often a crop gets buildings of another one, where it has room for them.
     kept : share of the starting weights in the average of them and the trained ones that is returned: stochastic weight
         averaging (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018).
     """
@@ -34,6 +35,7 @@ class Settings:
     real: float = 0.75
     without_mul: float = 0.5
     variety: float = 0.8
+    pasted: float = 0.0
     kept: float = 0.0
     seed: int = 0
 
@@ -46,7 +48,7 @@ class Settings:
             raise ValueError(
                 f"{self}: sizes and steps are 1 or more, crop is a multiple of 32, scenes and layouts 0 or more."
             )
-        shares = "jaccard", "average", "real", "without_mul", "variety", "kept"
+        shares = "jaccard", "average", "real", "without_mul", "variety", "pasted", "kept"
         if not all(0 <= getattr(self, share) <= 1 for share in shares):
             raise ValueError(f"{self}: {', '.join(shares)} are shares from 0 to 1.")
         if self.rate <= 0 or self.minutes < 0:
