@@ -18,7 +18,7 @@ from tnv2.training import Picture, Source, example
 from tnv2.training.choosing import scores
 from tnv2.training.crops import Crops, groups_with_room
 from tnv2.training.examples import guessed_mul, layout_tiles, mul_guess, picture_tiles
-from tnv2.training.journal import Journal
+from tnv2.training.journal import Journal, plot_log
 from tnv2.training.loop import crops_of, train, warmth
 from tnv2.training.settings import Settings
 from tnv2.training.targets import border_target, segmentation_loss
@@ -294,6 +294,21 @@ def test_a_log_goes_on_where_a_training_does(tmp_path):
     with log.open(newline="") as file:
         rows = [(row["step"], float(row["loss"])) for row in csv.DictReader(file)]
     assert rows == [("50", 2), ("100", 2), ("150", 1), ("200", 1)]
+
+
+def test_a_log_is_drawn(tmp_path):
+    log, scored, picture = (tmp_path / name for name in ("log.csv", "scores.csv", "log.png"))
+    journal = Journal(log, 0)
+    for step in range(1, 501):
+        journal.note(step, step / 10, 0.001, 50 / step)
+    plot_log(log, scored, picture)
+    without = cv2.imread(str(picture))
+    scored.write_text("step,iou,f1,set A iou\n100,0.4,0.5,0.4\n500,0.6,0.7,0.6\n")
+    plot_log(log, scored, picture)
+    drawn = cv2.imread(str(picture))
+    half = len(drawn) // 2
+    assert (drawn[half:] != without[half:]).any(axis=2).sum() > 500
+    assert len(np.unique(drawn[:half].reshape(-1, 3), axis=0)) > 10
 
 
 def test_scores_say_what_they_count():

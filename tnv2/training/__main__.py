@@ -15,6 +15,7 @@ from ..network import ABN, TernausNetV2, load_model, save_model
 from ..tiles import find_tiles
 from .choosing import scores
 from .examples import Source, example, layout_tiles, picture_tiles
+from .journal import plot_log
 from .loop import train
 from .manifest import Picture, read_manifest, set_aside
 from .settings import Settings
@@ -67,6 +68,7 @@ def main() -> None:
     log = arguments.out.with_suffix(".csv")
     model = train(settings, (), (), start, norm_act, "auto", checkpoint, report, arguments.every, sources, log)
     save_model(model, arguments.out, model.thresholds, model.copes_without_mul)
+    plot_log(log, table, arguments.out.with_suffix(".png"))
     checkpoint.unlink()
 
 
