@@ -6,17 +6,30 @@ F1 at IoU 0.5, counts pooled over the pictures, every footprint and instance cou
 thresholds; pixel IoU of the building map at the mask threshold, pixels pooled, where touching buildings are merged.
 
 The validation pictures and the tiles of AOI_2_Vegas are for scoring what is done: count how often you look. With --aside the
-part of the training split that training sets aside is scored instead, which is what steps and thresholds are chosen by.
+part of the training split that training sets aside is scored instead, which is what steps and thresholds are chosen by;
+the best thresholds there are searched for as well, on real pictures with single buildings and on scenes.
 """
 
 import argparse
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from tnv2 import Probabilities, find_tiles, label_instances, load_model, match, predict, read_tile, render_scene, score_city
+from tnv2 import (
+    Probabilities,
+    find_tiles,
+    label_instances,
+    load_model,
+    match,
+    predict,
+    read_tile,
+    render_scene,
+    score_city,
+    sweep,
+)  # fmt: skip
 from tnv2.network import weights_file
 from tnv2.scenes import STYLES, render_layout
 from tnv2.training import read_manifest, set_aside
@@ -24,6 +37,12 @@ from tnv2.training import read_manifest, set_aside
 NEAR = Path(os.environ.get("TNV2_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 SEEDS = range(20_000, 20_004)  # of each style; training draws its scenes from seed 10,000 on
 ASIDE_SEEDS = range(30_000, 30_002)
+GRID = {
+    "mask": (0.4, 0.5, 0.6),
+    "seed": (0.5, 0.6, 0.7, 0.8, 0.9),
+    "border": (0.3, 0.5, 0.7, 0.9),
+    "min_area": (40, 80, 120),
+}
 CITIES = "Khartoum", "Paris", "Shanghai"
 BORDERS = "AOI_2_Vegas", "vegas_300px"  # where it is asked what the border map brings
 
@@ -97,6 +116,19 @@ def figures(model, single, merged, without=()):
     return row
 
 
+def best_thresholds(model, single):
+    """Return {measure: text}: the best of GRID on real pictures with single buildings, and on scenes."""
+    names = {"real": [name for name in single if name not in (*STYLES, "empty scenes")], "scenes": list(STYLES)}
+    found = {}
+    for kind, chosen in names.items():
+        pairs = [pair for name in chosen for pair in seen(model, single.get(name, []))]
+        if pairs:
+            best = sweep([maps for _, maps in pairs], [truth for truth, _ in pairs], **GRID)
+            values = "/".join(f"{value:g}" for value in asdict(best.best).values())
+            found[f"best mask/seed/border/area, {kind}"] = f"{values} {best.best_f1:.3f}"
+    return found
+
+
 def written(figure):
     """Return a figure as text, "-" where there is none."""
     return "-" if figure is None else f"{figure:.3f}" if isinstance(figure, float) else str(figure)
@@ -128,6 +160,8 @@ def main():
     for title, path in ({Path(name).stem: name for name in arguments.weights} | files).items():
         model = load_model(path, device="cpu")
         rows[title] = {"MB": weights_file(path).stat().st_size / 1e6} | figures(model, single, merged)
+        if arguments.aside:
+            rows[title] |= best_thresholds(model, single)
         if title not in files:
             for what in ("border", "MUL"):
                 rows[f"{title} without {what}"] = figures(model, single, merged, [what])
