@@ -1,3 +1,5 @@
+from .calibration import calibrated as calibrated
+from .choosing import scores as scores
 from .examples import Example as Example, Source as Source, example as example
 from .loop import crops_of as crops_of, train as train
 from .manifest import Picture as Picture, read_manifest as read_manifest, set_aside as set_aside

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from ..network import ABN, TernausNetV2, load_model, save_model
 from ..tiles import find_tiles
+from .calibration import calibrated
 from .choosing import scores
 from .examples import Source, example, layout_tiles, picture_tiles
 from .journal import plot_log
@@ -22,7 +23,7 @@ from .settings import Settings
 
 
 def main() -> None:
-    """Train by Settings and write the weights; score them, as they grow, on pictures that are set aside."""
+    """Train by Settings and write the weights; score and calibrate them on pictures that are set aside."""
     parser = argparse.ArgumentParser(prog="python -m tnv2.training", description=main.__doc__)
     parser.add_argument("--tiles", type=Path, help="folder of labelled SpaceNet tiles to train on, beside the scenes")
     parser.add_argument("--pictures", type=Path, help="folder of NAME.png and NAME_mask.png to train on as well")
@@ -67,6 +68,8 @@ def main() -> None:
     start = load_model(arguments.start, "cpu") if arguments.start else None
     log = arguments.out.with_suffix(".csv")
     model = train(settings, (), (), start, norm_act, "auto", checkpoint, report, arguments.every, sources, log)
+    if aside:
+        model = calibrated(model, aside)
     save_model(model, arguments.out, model.thresholds, model.copes_without_mul)
     plot_log(log, table, arguments.out.with_suffix(".png"))
     checkpoint.unlink()
