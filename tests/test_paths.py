@@ -4,6 +4,7 @@ import importlib
 import inspect
 import os
 import pkgutil
+import re
 import typing
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from distributed import Client
 import tnv2
 from tnv2.downloads import fetch
 from tnv2.files import checked_path, expanded
-from tnv2.network import save_model, weights_file
+from tnv2.network import as_model, save_model, weights_file
 from tnv2.scenes import write_samples
-from tnv2.tiles import read_image, truth_of, write_geotiff
-from tnv2.training import Settings, train
+from tnv2.tiles import read_image, source, truth_of, write_geotiff
+from tnv2.training import Settings, read_manifest, train
 
 NAME = "AOI_0_Synthetic_img3"
 RGB, MUL = (f"~/city/{product}/{product}_{NAME}.tif" for product in ("RGB-PanSharpen", "MUL-PanSharpen"))
@@ -26,7 +27,7 @@ FOOTPRINTS = f"~/city/geojson/buildings/buildings_{NAME}.geojson"
 REAL = "~/AOI_2_Vegas/{0}/SN2_buildings_train_AOI_2_Vegas_{0}_img3{1}"
 LABELS = np.eye(6, dtype=np.int32)
 RECIPE = tnv2.Recipe(tnv2.Thresholds(), NAME, {}, "mini", "ab12" * 16, "auto", {})
-ONLY_NAMED = {"unreadable"}  # in a message
+ONLY_NAMED = {"unreadable", "weights_name"}  # in a message, or for others to open
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,16 @@ def mapped(tile, model):
         assert not len(tnv2.map_city("~/city", "~/a.safetensors", tnv2.Thresholds(), client, "~/new/map").failures)
 
 
+def scene_mapped(tile, model):
+    tnv2.map_scene(RGB, "~/a.safetensors", out="~/new/scene", mul_path=MUL)
+    tnv2.SceneMap.load("~/new/scene").tile(size=64, footprints=FOOTPRINTS)
+
+
+def listed(tile, model):
+    with pytest.raises(FileNotFoundError, match=re.escape(str(Path.home() / "new"))):
+        read_manifest("~/new")
+
+
 def handed_out(tile, model):
     tnv2.ThresholdTuner(tile, tnv2.Probabilities(tile.truth > 0, tile.truth < 0)).save_handout("~/new/a.html")
 
@@ -81,6 +92,7 @@ def frame(tile):
 
 
 READERS = {
+    "as_model": lambda tile, model: as_model("~/a.safetensors"),
     "checked_path": lambda tile, model: checked_path("~/a.csv", ".csv").read_bytes(),
     "evaluate": lambda tile, model: tnv2.evaluate("~/city", model),
     "expanded": lambda tile, model: expanded("~/a.csv").read_bytes(),
@@ -91,15 +103,19 @@ READERS = {
     "read_challenge_csv": lambda tile, model: tnv2.read_challenge_csv("~/a.csv"),
     "read_footprints": lambda tile, model: tnv2.read_footprints(FOOTPRINTS, tile.georeference),
     "read_image": lambda tile, model: read_image(MUL, 8, "MUL"),
+    "predict": lambda tile, model: tnv2.predict("~/a.safetensors", tile),
+    "read_manifest": listed,
     "read_sharpened": lambda tile, model: tnv2.read_sharpened(f"~/city/MUL/MUL_{NAME}.tif", "~/pan.tif", FOOTPRINTS),
     "read_tile": lambda tile, model: tnv2.read_tile(RGB, MUL, FOOTPRINTS).files.read(),
     "Recipe.load": lambda tile, model: tnv2.Recipe.load("~/a.json"),
+    "source": lambda tile, model: source("~/a.csv").read_bytes(),
     "train": other_settings,
     "truth_of": lambda tile, model: truth_of(FOOTPRINTS, tile.georeference, NAME, tile.shape),
     "weights_file": lambda tile, model: weights_file("~/a.safetensors").read_bytes(),
 }
 WRITERS = {
     "map_city": mapped,
+    **dict.fromkeys(("map_scene", "SceneMap.load", "SceneMap.tile"), scene_mapped),
     "predict_file": lambda tile, model: tnv2.predict_file(model, RGB, "~/new/maps.tif", MUL),
     "Recipe.save": lambda tile, model: RECIPE.save("~/new/a.json"),
     "save_model": lambda tile, model: save_model(model, "~/new/a.safetensors"),
@@ -143,4 +159,4 @@ def takes_path(function):
 
 
 def test_every_function_that_takes_a_path_is_tried():
-    assert set(takers()) == {*READERS, *WRITERS, *ONLY_NAMED}
+    assert sorted({*takers()} ^ {*READERS, *WRITERS, *ONLY_NAMED}) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from ..files import expanded
 from ..network import ABN, TernausNetV2, load_model, save_model
 from ..tiles import find_tiles
 from .calibration import calibrated
@@ -25,11 +26,11 @@ from .settings import Settings
 def main() -> None:
     """Train by Settings and write the weights; score and calibrate them on pictures that are set aside."""
     parser = argparse.ArgumentParser(prog="python -m tnv2.training", description=main.__doc__)
-    parser.add_argument("--tiles", type=Path, help="folder of labelled SpaceNet tiles to train on, beside the scenes")
-    parser.add_argument("--pictures", type=Path, help="folder of NAME.png and NAME_mask.png to train on as well")
-    parser.add_argument("--more", type=Path, help="folder of labelled pictures with a MANIFEST.csv to train on as well")
-    parser.add_argument("--layouts-in", type=Path, help="folder of masks of buildings, NAME.png, to draw scenes over")
-    parser.add_argument("--validation", type=Path, help="folder of labelled SpaceNet tiles to score on, never trained on")
+    parser.add_argument("--tiles", type=expanded, help="folder of labelled SpaceNet tiles to train on, beside the scenes")
+    parser.add_argument("--pictures", type=expanded, help="folder of NAME.png and NAME_mask.png to train on as well")
+    parser.add_argument("--more", type=expanded, help="folder of labelled pictures with a MANIFEST.csv to train on as well")
+    parser.add_argument("--layouts-in", type=expanded, help="folder of masks of buildings, NAME.png, to draw scenes over")
+    parser.add_argument("--validation", type=expanded, help="folder of labelled tiles to score on, never trained on")
     parser.add_argument(
         "--weigh",
         nargs="*",
@@ -40,7 +41,7 @@ def main() -> None:
     )
     parser.add_argument("--every", type=int, default=500, help="steps between scores on what is set aside")
     parser.add_argument("--start", help="weights to go on from, whose sizes go into those of the network")
-    parser.add_argument("--out", type=Path, default=Path("mini.safetensors"))
+    parser.add_argument("--out", type=expanded, default=Path("mini.safetensors"))
     parser.add_argument("--inplace-abn", action="store_true", help="train with the inplace-abn package, to save memory")
     for field in fields(Settings):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)

@@ -100,7 +100,7 @@ def layout_tiles(folder: PathLike, count: int, seed: int = 0) -> list[Tile]:
 
     Where the masks have touching buildings as one, so have the tiles.
     """
-    paths = sorted(Path(folder).glob("*.png"))
+    paths = sorted(expanded(folder).glob("*.png"))
     if not paths:
         raise FileNotFoundError(f"{folder} holds no .png masks. Pass the folder that does.")
     chosen = np.random.default_rng(seed).choice(len(paths), min(count, len(paths)), replace=False)

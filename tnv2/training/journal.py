@@ -1,11 +1,10 @@
 """Journal: a training's log, a small table that grows as it goes."""
 
 import csv
-from pathlib import Path
 
 import numpy as np
 
-from ..files import PathLike
+from ..files import PathLike, expanded
 
 COLUMNS = "step", "minutes", "rate", "loss"
 LOGGED = 50  # steps between rows
@@ -18,7 +17,7 @@ class Journal:
     """
 
     def __init__(self, path: PathLike, step: int) -> None:
-        self.path, self.losses = Path(path), list[float]()
+        self.path, self.losses = expanded(path), list[float]()
         rows = []
         if self.path.is_file() and step:
             with self.path.open(newline="", encoding="utf-8") as file:
@@ -44,7 +43,7 @@ def plot_log(log: PathLike, scores: PathLike, path: PathLike) -> None:
     """
     from matplotlib.figure import Figure  # no window, no state
 
-    table, scored = columns(log), columns(scores) if Path(scores).is_file() else {}
+    table, scored = columns(log), columns(scores) if expanded(scores).is_file() else {}
     figure = Figure(figsize=(7, 6), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
     above.plot(table["step"], table["loss"], ".-", color="0.7", label=f"mean of {LOGGED} steps")
@@ -65,6 +64,6 @@ def plot_log(log: PathLike, scores: PathLike, path: PathLike) -> None:
 
 def columns(path: PathLike) -> dict[str, np.ndarray]:
     """Return the columns of a CSV file of numbers by their names."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
+    with expanded(path).open(newline="", encoding="utf-8") as file:
         names, *rows = csv.reader(file)
     return dict(zip(names, np.array(rows, float).reshape(-1, len(names)).T, strict=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..files import PathLike
+from ..files import PathLike, expanded
 from ..tiles import Tile, read_image
 
 METRES = 0.3  # a pixel of what the network sees
@@ -44,7 +44,7 @@ def read_manifest(folder: PathLike, split: str = "train") -> list[Picture]:
     Raises FileNotFoundError where there is no such table or a file of it is missing, and ValueError for one that lacks
     columns, has no row of the split, or says what cannot be.
     """
-    table = Path(folder) / "MANIFEST.csv"
+    table = expanded(folder) / "MANIFEST.csv"
     if not table.is_file():
         raise FileNotFoundError(f"{table} does not exist. Pass a folder with a MANIFEST.csv, which lists its pictures.")
     with table.open(newline="", encoding="utf-8-sig") as file:
@@ -57,7 +57,7 @@ def read_manifest(folder: PathLike, split: str = "train") -> list[Picture]:
     if not chosen:
         there = ", ".join(sorted({repr(row["split"]) for row in rows}))
         raise ValueError(f"{table} has no row of split {split!r}, but of {there}. Pass one of these.")
-    return [picture(Path(folder), row) for row in chosen]
+    return [picture(expanded(folder), row) for row in chosen]
 
 
 def picture(folder: Path, row: dict[str, str]) -> Picture:
