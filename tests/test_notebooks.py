@@ -104,7 +104,7 @@ def test_a_lesson_that_is_well(lesson, tmp_path):
 def test_the_memory_of_child_processes_counts(lesson, tmp_path):
     child = "import time; big = bytearray(b'1' * 300_000_000); time.sleep(1)"
     path = lesson(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}], check=True)")
-    assert 350 < run(path, tmp_path).megabytes < 800
+    assert 300 < run(path, tmp_path).megabytes < 800  # as much as the child alone
 
 
 @pytest.mark.parametrize(
