@@ -1,6 +1,7 @@
 """Training: targets where they belong, a loss that falls, the same network for the same seed."""
 
 import csv
+import importlib
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import torch
 from lab import wait_for
 
 from tnv2 import Thresholds, load_model, render_scene
+from tnv2.files import box
 from tnv2.network.ternausnet import TernausNetV2
 from tnv2.training import Picture, Source, example
 from tnv2.training.choosing import scores
@@ -323,6 +325,20 @@ def test_scores_say_what_they_count():
     assert scores(model, pictures) == pytest.approx(
         {"iou": built, "f1": 0, "set A iou": built, "set B iou": built, "set A f1": 0, "set B merged f1": 0}
     )
+
+
+def test_validation_is_scored_and_nothing_is_fitted_to_it(tmp_path, monkeypatch):
+    command = importlib.import_module("tnv2.training.__main__")
+    fitted = []
+    monkeypatch.setattr(command, "calibrated", lambda model, pictures: fitted.append(pictures) or model)
+    numbers = {"width": 2, "num-filters": 1, "steps": 1, "batch": 1, "crop": 64, "scenes": 1, "every": 1}
+    sizes = [text for name, number in numbers.items() for text in (f"--{name}", str(number))]
+    out = tmp_path / "net.safetensors"
+    monkeypatch.setattr(sys, "argv", ["train", *sizes, "--validation", str(box("sample_data")), "--out", str(out)])
+    command.main()
+    assert out.is_file()
+    assert "validation AOI_0_Synthetic f1" in out.with_suffix(".scores.csv").read_text()
+    assert fitted == []
 
 
 def test_progress_is_reported():

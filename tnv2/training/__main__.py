@@ -36,8 +36,7 @@ def main() -> None:
         nargs="*",
         default=[],
         metavar="NAME=NUMBER",
-        help="how often crops come from tiles, "
-        "pictures, layouts and each dataset of the manifest, beside one another; 1 where not said",
+        help="how often crops come from tiles, pictures, layouts and each dataset of the manifest; 1 where not said",
     )
     parser.add_argument("--every", type=int, default=500, help="steps between scores on what is set aside")
     parser.add_argument("--start", help="weights to go on from, whose sizes go into those of the network")
@@ -51,15 +50,15 @@ def main() -> None:
     taught = [*labelled(arguments.tiles, "tiles"), *labelled(arguments.pictures, "pictures"), *taught]
     drawn = layout_tiles(arguments.layouts_in, settings.layouts, settings.seed) if arguments.layouts_in else []
     taught += [Picture(tile, True, "layouts", "", tile.name) for tile in drawn]
-    aside = [*labelled(arguments.validation, "validation"), *aside]
+    scored = [*labelled(arguments.validation, "validation"), *aside]
     sources = sources_of(taught, dict(pair.rsplit("=", 1) for pair in arguments.weigh))
     norm_act = import_module("inplace_abn").InPlaceABN if arguments.inplace_abn else ABN
     table = arguments.out.with_suffix(".scores.csv")
 
     def report(step: int, model: TernausNetV2) -> None:
         save_model(model, arguments.out, model.thresholds, model.copes_without_mul)
-        if aside:
-            row = {"step": step} | {name: round(score, 4) for name, score in scores(model, aside).items()}
+        if scored:
+            row = {"step": step} | {name: round(score, 4) for name, score in scores(model, scored).items()}
             tqdm.write(json.dumps(row))
             new = not table.exists()
             with table.open("a", newline="", encoding="utf-8") as file:
@@ -69,7 +68,7 @@ def main() -> None:
     start = load_model(arguments.start, "cpu") if arguments.start else None
     log = arguments.out.with_suffix(".csv")
     model = train(settings, (), (), start, norm_act, "auto", checkpoint, report, arguments.every, sources, log)
-    if aside:
+    if aside:  # validation is for scores alone
         model = calibrated(model, aside)
     save_model(model, arguments.out, model.thresholds, model.copes_without_mul)
     plot_log(log, table, arguments.out.with_suffix(".png"))

@@ -59,7 +59,7 @@ def plot_log(log: PathLike, scores: PathLike, path: PathLike) -> None:
     if scored:
         below.legend()
     below.set(xlabel="step", ylim=(0, 1))
-    figure.savefig(path)
+    figure.savefig(expanded(path))
 
 
 def columns(path: PathLike) -> dict[str, np.ndarray]:
