@@ -21,6 +21,7 @@ import tnv2
 from tnv2 import Georeference, SceneMap, Thresholds, label_instances, load_model, map_scene, match, predict, read_tile, sweep
 from tnv2.cities import pieces, scene
 from tnv2.cities.pieces import around, cut
+from tnv2.network.weights import save_model
 from tnv2.network.windows import padded
 from tnv2.tiles.rasters import write_geotiff
 
@@ -228,7 +229,8 @@ def test_a_scene_without_a_place_and_with_nothing_to_see(city, small, mini, tmp_
     write_geotiff(tmp_path / "a.tif", rgb, None)
     with rasterio.open(tmp_path / "a.tif", "r+") as file:
         file.nodata = 0
-    found = map_scene(tmp_path / "a.tif", mini, out=tmp_path / "out")
+    with pytest.warns(UserWarning, match=r"a\.tif has no known place: positions are in pixels, .*gdal_edit\.py"):
+        found = map_scene(tmp_path / "a.tif", mini, out=tmp_path / "out")
     frame = found.buildings()
     assert frame.crs is None
     assert frame["area_m2"].isna().all()
@@ -247,6 +249,23 @@ def test_a_scene_with_no_building_is_a_table_without_rows(raster, small, mini, t
     assert (len(frame), frame.crs.to_epsg()) == (0, 32611)
     assert not image(found.labels_path).any()
     assert not label_instances(found.probabilities(found.tile()), found.thresholds).any()
+
+
+def test_a_scene_on_a_server_is_mapped(raster, small, mini, tmp_path, server):
+    server.files["/city.tif"] = raster.read_bytes()
+    there = map_scene(f"{server.url}/city.tif", mini, out=tmp_path / "there")
+    here = map_scene(raster, mini, out=tmp_path / "here")
+    np.testing.assert_array_equal(image(there.labels_path), image(here.labels_path))
+    assert there.probabilities(there.tile(100, 100, 64)).building.any()
+
+
+def test_a_network_whose_file_has_changed_is_refused(raster, small, tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_model(tnv2.TernausNetV2(width=1, num_filters=1), path)
+    model = load_model(path, device="cpu")
+    save_model(tnv2.TernausNetV2(width=1, num_filters=1), path)  # other random weights
+    with pytest.raises(ValueError, match="is not what the model was loaded from any more"):
+        map_scene(raster, model, out=tmp_path / "out")
 
 
 def test_another_file_or_network_in_the_same_folder_is_refused(raster, small, mini, tmp_path):

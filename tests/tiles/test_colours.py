@@ -93,6 +93,9 @@ def test_a_palette_becomes_its_colours(tmp_path):
     np.testing.assert_array_equal(tile.valid, index != 7)
     np.testing.assert_array_equal(tile.rgb[tile.valid], colours[tile.valid][:, :3])
 
+    with pytest.raises(ValueError, match="has 1 bands; bands are 3 numbers"):
+        read_tile(tmp_path / "a.png", bands=(1, 2, 3))
+
 
 def test_the_palette_of_another_program_becomes_its_colours(shared):
     path = shared / "cases" / "c18_palette.tif"

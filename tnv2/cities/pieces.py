@@ -179,12 +179,8 @@ def own_buildings(labels: np.ndarray, own: tuple[slice, slice], cut_off: np.ndar
     first[flat[pixels]] = pixels  # the last one written is the first one
     rows, columns = np.divmod(first, labels.shape[1])
     begins = (own[0].start <= rows) & (rows < own[0].stop) & (own[1].start <= columns) & (columns < own[1].stop)
-    begins[0] = False
-    begins[cut_off] = False
-    kept = np.where(begins[labels], labels, 0)
-    torn = np.zeros_like(begins)
-    torn[cut_off] = True
-    torn[0] = False
+    torn = np.isin(np.arange(len(first)), cut_off)
+    kept = np.where((begins & ~torn)[labels], labels, 0)  # background stays 0 either way
     kept[own] += np.where(torn[labels[own]], labels[own], 0)
     return kept
 

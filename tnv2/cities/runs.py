@@ -44,7 +44,10 @@ def ordered(folder: Path, model: TernausNetV2 | PathLike, precision: str, thresh
     if precision != "auto":
         checked_precision(precision)
     path = weights_file(name)
-    return Order(folder, name if name in FILES else str(Path(path).absolute()), sha256(path), precision, thresholds, crs)
+    digest = sha256(path)
+    if isinstance(model, TernausNetV2) and model.origin["sha256"] != digest:
+        raise ValueError(f"{path} is not what the model was loaded from any more. Load it again, and pass that.")
+    return Order(folder, name if name in FILES else str(Path(path).absolute()), digest, precision, thresholds, crs)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ A scene's folder holds::
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -38,17 +39,14 @@ if TYPE_CHECKING:
 class SceneMap:
     """A scene's map: the files that ``map_scene`` wrote into ``folder``, and any part of them.
 
-    shape : (H, W) in pixels of the raster. thresholds : that made the buildings. pieces : how many there are; predicted,
-    relabelled : of how many this run made the maps, and the buildings.
+    order : how it was made. pieces : how many there are; predicted, relabelled : of how many this run made the maps, and
+    the buildings.
     """
 
-    folder: Path
-    shape: tuple[int, int]
-    thresholds: Thresholds
-    pieces: int
-    predicted: int
-    relabelled: int
     order: SceneOrder
+    pieces: int
+    predicted: int = 0
+    relabelled: int = 0
 
     @classmethod
     def load(cls, folder: PathLike) -> Self:
@@ -65,7 +63,22 @@ class SceneMap:
             raise ValueError(
                 f"{folder} holds no scene's map ({type(error).__name__}: {error}). Pass map_scene's out."
             ) from error
-        return cls(folder, order.shape, order.thresholds, len(list((folder / "sheets").glob("*.json"))), 0, 0, order)
+        return cls(order, len(list((folder / "sheets").glob("*.json"))))
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return self.order.folder
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) in pixels of the raster."""
+        return self.order.shape
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The Thresholds that made the buildings."""
+        return self.order.thresholds
 
     @property
     def path(self) -> Path:
@@ -101,8 +114,7 @@ class SceneMap:
         """
         height, width = (size, size) if isinstance(size, int) else size
         if bounds is not None:
-            with Raster(self.maps_path, 2, "maps") as maps:
-                where = maps.georeference
+            where = self.order.where
             if where is None:
                 raise ValueError(f"{self.order.raster} has no georeference; pass row, column and size in pixels, no bounds.")
             west, south, east, north = bounds
@@ -159,6 +171,12 @@ def map_scene(
         check_client(client, ahead=2)
     folder = expanded(out).absolute()
     order = scene_order(folder, path, model, thresholds, mul_path, precision, metres, bands)
+    if not order.crs:
+        warnings.warn(
+            f"{order.raster} has no known place: positions are in {'its own units' if order.where else 'pixels'}, and "
+            "areas in square metres are not known. Give the file one, with gdal_edit.py -a_srs and -a_ullr.",
+            stacklevel=2,
+        )
     pieces = list(cut(order.shape, round(SIDE * order.ratio)))
     with alone(folder):
         order = measured(order)
@@ -175,7 +193,7 @@ def map_scene(
             sheets = [read_sheet(sheet_path(folder, piece.name)) for piece in pieces]
             write_buildings(sheets, folder, folder / "buildings.parquet", order.crs)
             draw_labels(order)
-    return SceneMap(folder, order.shape, order.thresholds, len(pieces), len(new), len(stale), order)
+    return SceneMap(order, len(pieces), len(new), len(stale))
 
 
 def scene_order(

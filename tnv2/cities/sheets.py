@@ -160,7 +160,7 @@ def write_sheet(tile: Tile, where: Georeference, probabilities: Probabilities, o
     path = sheet_path(folder, name)
     path.unlink(missing_ok=True)  # from here on the tile is not done
     if new:
-        write_geotiff(maps_path(folder, name), np.stack(rounded.quantised(), axis=2), where)
+        write_geotiff(maps_path(folder, name), np.stack(rounded.quantised(), axis=2), where, "average")
     labels = label_instances(rounded, order.thresholds)
     frame = to_geodataframe(labels, tile, rounded)
     write_geoparquet(frame.assign(edge=frame["label"].isin(at_edge(labels))), instances_path(folder, name))

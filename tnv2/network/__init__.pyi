@@ -1,7 +1,7 @@
 from .inference import (
-    IMAGENET_MEAN as IMAGENET_MEAN, IMAGENET_STD as IMAGENET_STD, Metres as Metres, as_input as as_input,
+    IMAGENET_MEAN as IMAGENET_MEAN, IMAGENET_STD as IMAGENET_STD, METRES as METRES, Metres as Metres, as_input as as_input,
     best_precision as best_precision, checked_precision as checked_precision, known_shape as known_shape, predict as predict,
-    scaled as scaled,
+    resized as resized, scaled as scaled,
 )  # fmt: skip
 from .maps import predict_file as predict_file
 from .ternausnet import ABN as ABN, NormAct as NormAct, TernausNetV2 as TernausNetV2

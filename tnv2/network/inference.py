@@ -85,6 +85,8 @@ def resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return an (h, w) or (h, w, C) image as ``shape`` (H, W): averaged where that is smaller, else cubic; bool stays so."""
     import cv2
 
+    if image.shape[:2] == shape:
+        return image
     if image.dtype == bool:
         return cv2.resize(image.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     smaller = shape[0] * shape[1] < image.shape[0] * image.shape[1]

@@ -130,6 +130,8 @@ class Raster:
     def _choose(self, bands: int, product: str, chosen: Bands) -> None:
         """Settle which bands of the file are read."""
         kinds, self.bands = self._kinds, bands
+        if chosen is not None:
+            self._palette = None
         if self._palette is not None:
             self._chosen = [1]
             return

@@ -147,8 +147,10 @@ class Tile:
 
     @property
     def scale(self) -> Limits:
-        """What of RGB becomes 0 and 1 for the network, two (3,) arrays: ``limits``, or the valid pixels' own, which
-        leave out lone extremes, with a warning (``tnv2/tiles/limits.py`` has the rule)."""
+        """What of RGB becomes 0 and 1 for the network, two (3,) arrays: ``limits``, or else the valid pixels' own.
+
+        These leave out lone extremes, with a warning; ``tnv2/tiles/limits.py`` has the rule.
+        """
         return self.limits or limits_of([self.rgb[self.valid]], self.valid.size, f"tile {self.name!r}")
 
     def replace(self, **changes: Any) -> Self:

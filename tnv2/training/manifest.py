@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from ..files import PathLike, expanded
+from ..network import METRES, resized
 from ..tiles import Tile, read_image
 
-METRES = 0.3  # a pixel of what the network sees
 COLUMNS = ("file", "split", "dataset", "place", "metres_per_px", "labels", "label_kind", "notes")
 KINDS = ("instances", "merged")
 
@@ -72,13 +72,13 @@ def picture(folder: Path, row: dict[str, str]) -> Picture:
             f"{file} is listed with labels {kind!r} and {row['metres_per_px']!r} m a pixel; it must be one of {KINDS} and a "
             f"number from {METRES / 10:g} to {METRES * 10:g}. Mend its row."
         )
-    rgb, labels = read_image(folder / file, 3, "RGB")[0], read_image(folder / row["labels"], 1, "labels")[0][..., 0]
-    size = round(rgb.shape[1] * scale), round(rgb.shape[0] * scale)
-    smooth = cv2.INTER_CUBIC if scale >= 1 else cv2.INTER_AREA
-    truth = at_size(labels, size, kind == "merged")
-    tile = Tile(rgb if size == rgb.shape[1::-1] else cv2.resize(rgb, size, interpolation=smooth), None, Path(file).stem)
+    seen, labels = read_image(folder / file, 3, "RGB"), read_image(folder / row["labels"], 1, "labels").pixels[..., 0]
+    height, width = (round(side * scale) for side in seen.valid.shape)
+    rgb, valid = (resized(each, (height, width)) for each in (seen.pixels, seen.valid))
+    truth = at_size(labels, (width, height), kind == "merged")
     of = shown_tile(row["place"], f"{Path(file).stem} {row['notes']}")
-    return Picture(tile.replace(truth=truth), kind == "merged", row["dataset"], row["place"], of)
+    tile = Tile(rgb, None, Path(file).stem, truth=truth, valid=valid)
+    return Picture(tile, kind == "merged", row["dataset"], row["place"], of)
 
 
 def shown_tile(place: str, name: str) -> str:
