@@ -38,11 +38,12 @@ class Run:
     megabytes: float
 
 
-def run(notebook, folder, replacements=None):
+def run(notebook, folder, replacements=None, warned=None):
     """Return the Run of a notebook (its path) in ``folder``; an error or a warning in a cell raises CellExecutionError.
 
     replacements : {text: other text} for its sources. After each check come the exercise's wrong answer and the check
-    again, after the solution the check again.
+    again, after the solution the check again. warned : a regular expression of warnings that are printed to stderr, as they
+    would be for a reader, and so are among the complaints.
     """
     from nbclient import NotebookClient
 
@@ -53,6 +54,8 @@ def run(notebook, folder, replacements=None):
             cell.source = cell.source.replace(text, other)
     strict, calm = (code(f"import warnings\nwarnings.simplefilter({how!r})") for how in ("error", "ignore"))
     strict.source += f"\nwarnings.filterwarnings('ignore', {SLOW_DISK!r})"
+    if warned:
+        strict.source += f"\nwarnings.filterwarnings('default', {warned!r})"
     book.cells = [strict, *rehearsed(book.cells), calm]  # calm, or ipykernel stumbles over itself while it shuts down
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # jupyter_client's own, while it starts the kernel

@@ -23,7 +23,8 @@ def test_a_tile_without_a_place(shared, tmp_path, monkeypatch):
     (source,) = (shared / "data" / "AOI_2_Vegas" / "RGB-PanSharpen").glob("*_img1488.tif")
     tifffile.imwrite(tmp_path / "mine" / NAME, tifffile.imread(source), photometric="rgb")
     monkeypatch.setenv("TNV2_TILES", str(tmp_path / "mine"))
-    lesson = run(LESSON, tmp_path)
-    assert lesson.complaints == []
+    lesson = run(LESSON, tmp_path, warned=".* has no known place")
+    (complaint,) = lesson.complaints
+    assert f"{NAME} has no known place: positions are in pixels" in complaint
     assert "No place on the Earth, so no square metres either: AOI_2_Vegas_img9\nPositions below" in lesson.printed
     assert "median" in lesson.printed.split("No map")[1].split("pixels")[0]
