@@ -77,6 +77,15 @@ def test_a_batch_without_any_known_border_teaches_buildings_alone():
     assert not logits.grad[:, 1].any()
 
 
+def test_smoothed_targets_leave_logits_small():
+    known = torch.ones(1, 2, 4, 4)
+    logits = torch.full((1, 2, 4, 4), 3.0, requires_grad=True)
+    for _ in range(400):
+        loss = segmentation_loss(logits, known, known, jaccard=0, smoothing=0.05)
+        logits = (logits - 50 * torch.autograd.grad(loss, logits)[0]).detach().requires_grad_()
+    torch.testing.assert_close(torch.sigmoid(logits), torch.full_like(logits, 0.975), atol=1e-4, rtol=0)
+
+
 def test_crops_keep_picture_and_target_together():
     """Painted on the picture, the truth must come out where the target is, whatever the crop's turn and scale."""
     tile = render_scene(3, 400, "suburb").tile

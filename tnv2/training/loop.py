@@ -95,7 +95,7 @@ def train(
     before = kept = time.monotonic()
     while (done := part_done(settings, step, seconds)) < 1:
         rate = settings.rate * warmth(done)
-        loss = one_step(model, optimiser, rate, crops.batch(step), settings.jaccard, dtype)
+        loss = one_step(model, optimiser, rate, crops.batch(step), settings, dtype)
         now = time.monotonic()
         step, seconds, before = step + 1, seconds + min(now - before, PAUSE), now
         last = part_done(settings, step, seconds) >= 1
@@ -120,14 +120,14 @@ def one_step(
     optimiser: torch.optim.Optimizer,
     rate: float,
     batch: tuple[torch.Tensor, ...],
-    jaccard: float,
+    settings: Settings,
     dtype: torch.dtype,
 ) -> float:
     """Move the weights once, against the gradient of the loss on a batch, and return that loss."""
     x, targets, known = (tensor.contiguous(memory_format=torch.channels_last) for tensor in batch)
     with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
         logits = model(x)
-    loss = segmentation_loss(logits.float(), targets, known, jaccard)
+    loss = segmentation_loss(logits.float(), targets, known, settings.jaccard, settings.smoothing)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

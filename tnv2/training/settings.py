@@ -11,6 +11,8 @@ class Settings:
     minutes : train by the clock instead, this long in all; 0 for by steps.
     rate : AdamW's learning rate at its peak, after the first twentieth of the training; it falls by a cosine to near 0.
     jaccard : share of the soft Jaccard loss beside BCE.
+    smoothing : how far BCE's targets are drawn towards 0.5: label smoothing (Szegedy et al., CVPR 2016), which keeps logits
+        small enough for bfloat16.
     average : decay of the exponential moving average of the weights, which is what is kept.
     scenes, layouts : how many synthetic scenes to draw, and how many over given layouts, where there are any.
     real : share of crops from what is not scenes, where there is any.
@@ -29,6 +31,7 @@ class Settings:
     crop: int = 256
     rate: float = 2e-3
     jaccard: float = 0.3
+    smoothing: float = 0.05
     average: float = 0.998
     scenes: int = 240
     layouts: int = 100
@@ -48,7 +51,7 @@ class Settings:
             raise ValueError(
                 f"{self}: sizes and steps are 1 or more, crop is a multiple of 32, scenes and layouts 0 or more."
             )
-        shares = "jaccard", "average", "real", "without_mul", "variety", "pasted", "kept"
+        shares = "jaccard", "smoothing", "average", "real", "without_mul", "variety", "pasted", "kept"
         if not all(0 <= getattr(self, share) <= 1 for share in shares):
             raise ValueError(f"{self}: {', '.join(shares)} are shares from 0 to 1.")
         if self.rate <= 0 or self.minutes < 0:

@@ -34,15 +34,17 @@ def border_target(labels: np.ndarray, reach: float = 4) -> np.ndarray:
 
 
 def segmentation_loss(
-    logits: torch.Tensor, targets: torch.Tensor, known: torch.Tensor, jaccard: float = 0.3
+    logits: torch.Tensor, targets: torch.Tensor, known: torch.Tensor, jaccard: float = 0.3, smoothing: float = 0.0
 ) -> torch.Tensor:
     """Return BCE mixed with the soft Jaccard loss, summed over the two maps: ``(1 - jaccard) * BCE + jaccard * (1 - J)``.
 
     The loss of TernausNetV2 (Iglovikov et al., CVPR Workshops 2018). logits, targets, known : (N, 2, H, W); pixels count
-    where ``known`` is 1. J is sum(p t) / (sum(p) + sum(t) - sum(p t)) over the batch, a map at a time.
+    where ``known`` is 1. J is sum(p t) / (sum(p) + sum(t) - sum(p t)) over the batch, a map at a time. BCE's targets are
+    drawn towards 0.5 by the share ``smoothing``, so that logits have no reason to grow without end.
     """
     over = (0, 2, 3)
-    bce = F.binary_cross_entropy_with_logits(logits, targets, weight=known, reduction="none").sum(over)
+    soft = torch.lerp(targets, torch.full_like(targets, 0.5), smoothing)
+    bce = F.binary_cross_entropy_with_logits(logits, soft, weight=known, reduction="none").sum(over)
     bce = bce / known.sum(over).clamp(min=1)
     p, t = torch.sigmoid(logits) * known, targets * known
     both = (p * t).sum(over)
