@@ -25,19 +25,19 @@ class Style:
 STYLES = {
     "suburb": Style(
         (24, 40), (85, 140), (350, 800), (("soil", "sand"), ("soil", "sand"), ("soil", "grass")),
-        {"houses": 0.68, "rows": 0.22, "park": 0.10},
+        {"houses": 0.57, "rows": 0.18, "park": 0.13, "bare": 0.05, "yards": 0.07},
     ),
     "blocks": Style(
         (24, 44), (90, 140), (220, 460), (("concrete", "soil"), ("dry grass", "soil")),
-        {"perimeter": 0.82, "rows": 0.08, "park": 0.10},
+        {"perimeter": 0.66, "rows": 0.08, "park": 0.12, "bare": 0.06, "yards": 0.08},
     ),
     "industrial": Style(
         (28, 48), (95, 170), (350, 800), (("soil", "sand"), ("soil", "dry grass"), ("soil", "grass")),
-        {"halls": 0.50, "towers": 0.28, "park": 0.12, "bare": 0.10},
+        {"halls": 0.44, "towers": 0.24, "park": 0.13, "bare": 0.09, "yards": 0.10},
     ),
     "desert": Style(
         (22, 46), (60, 105), (260, 560), (("soil", "sand"), ("red soil", "sand")),
-        {"compounds": 0.90, "bare": 0.10},
+        {"compounds": 0.74, "park": 0.06, "bare": 0.11, "yards": 0.09},
         surface="ground",
     ),
 }  # fmt: skip
@@ -201,6 +201,21 @@ class District(Lots):
                 self.paint((x, y, half_court + 1, half_length + 1), "paint", 1, 0.02)
                 self.paint((x, y, half_court, half_length), colour, rng.uniform(0.8, 1.1), 0.03)
                 self.paint((x, y, half_court, 0.6), "paint", 1, 0.02)
+
+    def yards(self, left: float, right: float, top: float, bottom: float) -> None:
+        """Fill a block with paved yards side by side, as pale and straight as roofs; some have bays with cars."""
+        rng, depth = self.rng, (bottom - top) / 2
+        for kerb, side in ((top, 1), (bottom, -1)):
+            for x, half in self.lots(left, right, 60, 220):
+                surface = rng.choice(("concrete", "concrete", "sand", "asphalt"))
+                box = x, kerb + side * depth / 2, half - rng.uniform(1, 8), depth / 2 - rng.uniform(1, 8)
+                self.paint(box, surface, rng.uniform(0.8, 1.5), 0.06)
+                for share in (0.2, 0.5, 0.8) if rng.random() < 0.5 else ():
+                    self.car_park(x, half - 10, kerb + side * share * depth, 0.1 * depth)
+                for _ in range(rng.poisson(1)):
+                    self.car(
+                        x + rng.uniform(-0.8, 0.8) * half, kerb + side * rng.uniform(0.1, 0.9) * depth, rng.uniform(0, np.pi)
+                    )
 
     def bare(self, left: float, right: float, top: float, bottom: float) -> None:
         """Fill a block with bare ground: tracks, heaps, shrubs; as bright as roofs, without their edges."""
