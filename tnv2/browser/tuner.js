@@ -25,12 +25,15 @@ const THRESHOLDS = [
   { name: "border", help: "... and below this border probability" },
   { name: "min_area", text: "min px", max: 500, step: 1, help: "smaller buildings are dropped, in pixels" },
 ];
+const ON_REQUEST = ["precise", "complete"]; // shown once a sweep has set them
 /** @type {Record<string, string>} */
 const PRESETS = {
   demo: "the published demo's thresholds",
   practice: "thresholds from practice: low mask, sure seeds",
   card: "what the model card recommends",
-  best: "the best of the last sweep",
+  best: "the best F1 of the last sweep",
+  precise: "the most complete of the last sweep that is as precise as wanted",
+  complete: "the most precise of the last sweep that is as complete as wanted",
   reset: "back to the start",
 };
 
@@ -155,7 +158,8 @@ function scoreLines() {
   return {
     node: element("div", { className: "tnv2-figures" }, rates, element("div", { className: "tnv2-legend" }, ...legend)),
     update: /** @param {Score} score */ ({ f1, precision, recall, tp, fp, fn, merged, split }) => {
-      rates.textContent = `F1 ${f1.toFixed(2)}   P ${precision.toFixed(2)}   R ${recall.toFixed(2)}`;
+      const /** @type {(rate: number, of: number) => string} */ told = (rate, of) => (of ? rate.toFixed(2) : "\u2013"); // of nothing, none
+      rates.textContent = `F1 ${f1.toFixed(2)}   P ${told(precision, tp + fp)}   R ${told(recall, tp + fn)}`;
       rates.title = "F1, precision and recall at an IoU of 0.5";
       const numbers = { found: tp, missed: fn, spurious: fp, merged: merged.length, split: split.length };
       for (const [kind, number] of Object.entries(numbers)) counts[kind].textContent = `${number} ${kind}`;
@@ -221,6 +225,7 @@ function presetRow(model, follow, commit) {
     follow("_presets", () => {
       const preset = model.get("_presets")[name];
       button.disabled = !preset;
+      button.hidden = !preset && ON_REQUEST.includes(name);
       const values = preset && `mask ${preset.mask}, seed ${preset.seed}, border ${preset.border}, min px ${preset.min_area}`;
       button.title = preset ? `${help}: ${values}` : `${help}: none yet`;
     });

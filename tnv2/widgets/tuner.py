@@ -25,7 +25,8 @@ class ThresholdTuner(anywidget.AnyWidget):
     thresholds : Thresholds to start from; if left out, those of the network's model card, or else the published demo's.
 
     ``mask``, ``seed``, ``border``, ``min_area``, ``show``, ``under``, ``opacity`` and ``outlines`` are traits: read, set or
-    link them like those of any ipywidget. ``best`` may be set to the Thresholds of a search; a button goes there.
+    link them like those of any ipywidget. ``best``, ``precise`` and ``complete`` may be set to the Thresholds of a search; a
+    button goes to each.
     """
 
     _esm = SCRIPT
@@ -99,11 +100,32 @@ class ThresholdTuner(anywidget.AnyWidget):
     @property
     def best(self) -> Thresholds | None:
         """The Thresholds behind the button *best*, or None; set it after a search."""
-        return Thresholds(**self._presets["best"]) if "best" in self._presets else None
+        return self._preset("best")
 
     @best.setter
     def best(self, thresholds: Thresholds) -> None:
         self._presets = self._presets | {"best": asdict(thresholds)}
+
+    @property
+    def precise(self) -> Thresholds | None:
+        """The Thresholds behind the button *precise*, or None; set it to ``found.best_at(precision=0.95)``, say."""
+        return self._preset("precise")
+
+    @precise.setter
+    def precise(self, thresholds: Thresholds) -> None:
+        self._presets = self._presets | {"precise": asdict(thresholds)}
+
+    @property
+    def complete(self) -> Thresholds | None:
+        """The Thresholds behind the button *complete*, or None; set it to ``found.best_at(recall=0.9)``, say."""
+        return self._preset("complete")
+
+    @complete.setter
+    def complete(self, thresholds: Thresholds) -> None:
+        self._presets = self._presets | {"complete": asdict(thresholds)}
+
+    def _preset(self, name: str) -> Thresholds | None:
+        return Thresholds(**self._presets[name]) if name in self._presets else None
 
     @property
     def labels(self) -> np.ndarray:
