@@ -37,6 +37,11 @@ const PRESETS = {
   reset: "back to the start",
 };
 
+const IDLE = matchMedia("(pointer: coarse)").matches
+  ? "Tap the picture to read it; two fingers zoom, and one moves it then."
+  : "Point at the picture to read it. Ctrl + wheel zooms, as the wheel does after a click.";
+const GONE = "Python no longer listens: its kernel was restarted or ended. This still tunes; run the cell again to go on in Python.";
+
 /** @param {{ model: Model, el: HTMLElement }} view */
 function render({ model, el }) {
   const [height, width] = model.get("_shape");
@@ -60,14 +65,15 @@ function render({ model, el }) {
     telling ||= setTimeout(tell, 100);
   };
 
-  const { frame, canvas, fit, centre } = createStage(width, height, (pixel) => { pointed = pixel; read(); });
+  const { frame, canvas, fit, zoomBy, centre } = createStage(width, height, (pixel) => { pointed = pixel; read(); });
+  const /** @type {typeof centre} */ visit = (...place) => { centre(...place); frame.scrollIntoView({ block: "nearest" }); };
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   const readout = element("output", { className: "tnv2-readout" });
   const count = element("output", { className: "tnv2-count" });
   count.setAttribute("aria-live", "polite");
-  const known = truth && { figures: scoreLines(), errors: errorList(space, truth, centre, commit) };
+  const known = truth && { figures: scoreLines(), errors: errorList(space, truth, visit, commit) };
   const problem = element("div", { className: "tnv2-problem", role: "alert", hidden: true });
 
   const compute = () => {
@@ -95,7 +101,7 @@ function render({ model, el }) {
     read();
   };
   const read = () => {
-    readout.textContent = pointed ? describe(...pointed) : "Point at the picture to read it.";
+    readout.textContent = pointed ? describe(...pointed) : IDLE;
   };
   const /** @type {(...pixel: Place) => string} */ describe = (row, column) => {
     const at = row * width + column, id = space.labels[(row + 1) * space.stride + 1 + column];
@@ -135,12 +141,19 @@ function render({ model, el }) {
     sliderRow(model, { name: "opacity", step: 0.05, help: "how strongly buildings are tinted" }, follow, commit),
     checkRow(model, "outlines", "draw the buildings' outlines", follow, commit),
     element("div", { className: "tnv2-result" }, count, ...(known ? [known.figures.node, known.errors.node] : []), problem));
-  const whole = element("button", { type: "button", className: "tnv2-fit", textContent: "fit", title: "show the whole picture (0)" });
-  whole.addEventListener("click", fit);
-  const title = element("div", { className: "tnv2-title" }, element("span", { textContent: model.get("_name") }), whole);
+  const /** @type {(text: string, title: string, act: () => void) => HTMLElement} */ button = (textContent, title, act) => {
+    const node = element("button", { type: "button", textContent, title });
+    node.addEventListener("click", act);
+    return node;
+  };
+  const zooms = element("div", { className: "tnv2-zooms" },
+    button("\u2212", "zoom out (-)", () => zoomBy(0.8)), button("+", "zoom in (+)", () => zoomBy(1.25)),
+    button("fit", "show the whole picture (0)", fit));
+  const title = element("div", { className: "tnv2-title" }, element("span", { textContent: model.get("_name") }), zooms);
+  const gone = element("div", { className: "tnv2-gone", role: "status", textContent: GONE });
   panel.addEventListener("change", tell);
   panel.addEventListener("focusout", tell);
-  el.append(element("div", { className: "tnv2-tuner" }, element("div", { className: "tnv2-stage" }, title, frame, readout), panel));
+  el.append(element("div", { className: "tnv2-tuner" }, element("div", { className: "tnv2-stage" }, title, frame, readout, gone), panel));
   refresh();
   return () => {
     tell();
