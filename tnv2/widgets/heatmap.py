@@ -1,19 +1,19 @@
 """Heat map: a sweep's scores as cells to click, each of which moves a tuner."""
 
+import io
 from dataclasses import replace
 
-import anywidget
 import numpy as np
 import traitlets
 
 from ..instances import PUBLISHED, Sweep, Thresholds, best_point
 from .tuner import ThresholdTuner
-from .views import STYLE, joined
+from .views import STYLE, Still, joined
 
 BAR = 50  # steps of the colour bar
 
 
-class SweepMap(anywidget.AnyWidget):
+class SweepMap(Still):
     """F1 over seed and border thresholds; a click on a cell, or the arrow keys, move a tuner there.
 
     The colours go from the lowest score on the map to the highest; the bar has their numbers.
@@ -70,6 +70,15 @@ class SweepMap(anywidget.AnyWidget):
                 f"mask and min_area are those of {self.sweep.best}."
             )
         self.point = cell
+
+    def still(self) -> bytes:
+        """Return the PNG that ``sweep.plot`` draws."""
+        from matplotlib.figure import Figure
+
+        figure, file = Figure(figsize=(5.6, 4.6), layout="constrained"), io.BytesIO()
+        self.sweep.plot(figure.subplots())
+        figure.savefig(file, format="png", dpi=90)
+        return file.getvalue()
 
     @traitlets.validate("point")
     def _within(self, proposal: traitlets.Bunch) -> list[int]:

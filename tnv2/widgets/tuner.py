@@ -2,22 +2,21 @@
 
 from dataclasses import asdict
 
-import anywidget
 import numpy as np
 import traitlets
 
 from ..files import PathLike, expanded, write_text
 from ..instances import Match, Probabilities, Recipe, Thresholds, label_instances, match
-from ..pictures import PALETTE, false_colour, probability_map, true_colour
+from ..pictures import PALETTE, false_colour, overlay, probability_map, true_colour
 from ..tiles import Tile, checked_tile
 from .handouts import SCRIPT, handout
-from .views import source
+from .views import Still, captioned, source
 
 PRACTICE = Thresholds(mask=0.3, seed=0.8, border=0.8)  # of a first-place solution on the same network
 THRESHOLDS = ("mask", "seed", "border", "min_area")
 
 
-class ThresholdTuner(anywidget.AnyWidget):
+class ThresholdTuner(Still):
     """Sliders that move buildings at display speed: the browser thresholds, floods, scores and draws by itself.
 
     tile : Tile, the picture under the instances; with ``truth``, the score is shown beside them.
@@ -141,6 +140,17 @@ class ThresholdTuner(anywidget.AnyWidget):
     def recipe(self) -> Recipe:
         """The Recipe of ``labels``: keep it with ``.save(path)``, or print it as Python code."""
         return Recipe.of(self.tile, self.probabilities, self.thresholds)
+
+    def still(self) -> bytes:
+        """Return the PNG of the buildings on the tile, with their figures and thresholds."""
+        labels, found = self.labels, self.match
+        rates = (
+            f"F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}" if found else "no footprints"
+        )
+        thresholds = ", ".join(f"{name} {getattr(self, name):g}" for name in THRESHOLDS)
+        return captioned(
+            overlay(true_colour(self.tile), labels, self.opacity), [f"{labels.max()} buildings; {rates}", thresholds]
+        )
 
     def save_handout(self, path: PathLike) -> None:
         """Write the tuner as it stands to one HTML file that opens from disk, with the same controls and scores."""

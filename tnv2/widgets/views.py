@@ -1,12 +1,12 @@
-"""Views: a picture to click and a chart, drawn in the browser from what Python says. ``browser/`` holds their other side."""
+"""Views: what the widgets share of their other side, ``browser/``, and their second form, a still."""
 
+import base64
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import anywidget
 import numpy as np
-import traitlets
 
 from ..files import PACKAGE
 
@@ -24,45 +24,45 @@ def joined(*names: str) -> str:
 
 
 STYLE = source("viewer.css")
+STILL = 512  # px, the longer side of a still at most
 
 
-class Picture(anywidget.AnyWidget):
-    """A PNG with numbered marks at the chosen pixels.
+class Still(anywidget.AnyWidget):
+    """A widget with a second form, a PNG: what a saved notebook shows where there is no kernel or no widgets.
 
-    ``shape`` is the (rows, columns) that clicks and marks count in, whatever the PNG has. The browser sends
-    {"pixel": [row, column]} for a click, and {"step": [rows, columns], "fresh": bool} for an arrow key or Enter.
+    It is drawn in Python, each time that the widget is displayed and at no other: moving a slider does not wait for it, and
+    displaying the widget again renews it.
     """
 
-    _esm = joined("dom.js", "picture.js")
-    _css = STYLE
+    def still(self) -> bytes:
+        """Return the PNG of what the widget shows now."""
+        raise NotImplementedError
 
-    png = traitlets.Bytes().tag(sync=True)
-    title = traitlets.Unicode().tag(sync=True)
-    name = traitlets.Unicode().tag(sync=True)
-    shows = traitlets.Unicode().tag(sync=True)
-    shape: traitlets.List[int] = traitlets.List().tag(sync=True)
-    pixels: traitlets.List[list[int]] = traitlets.List().tag(sync=True)
-
-    def show(self, picture: np.ndarray, shows: str) -> None:
-        """Show an (H, W, 3) uint8 RGB picture; ``shows`` says what it is to who cannot see it."""
-        import cv2
-
-        encoded = cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
-        with self.hold_sync():
-            self.png, self.shows = encoded.tobytes(), shows
+    def _repr_mimebundle_(self, **kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        return bundle[0] | {"image/png": base64.b64encode(self.still()).decode()}, bundle[1]
 
 
-class Chart(anywidget.AnyWidget):
-    """Lines over two labelled axes; chart.js says what ``drawing`` may hold."""
+def png(picture: np.ndarray, compression: int) -> bytes:
+    """Return an (H, W, 3) uint8 RGB picture as PNG bytes; ``compression`` 0 (quick) to 9 (small)."""
+    import cv2
 
-    _esm = joined("dom.js", "chart.js")
-    _css = STYLE
+    return cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, compression])[1].tobytes()
 
-    drawing = traitlets.Dict().tag(sync=True)
 
-    def draw(self, title: str, x: str, y: str, lines: list[dict[str, Any]], **rest: Any) -> None:
-        """Draw dicts with "x", "y", "label" and "colour"; title, x and y are texts."""
-        self.drawing = {"title": title, "x": x, "y": y, "lines": lines, **rest}
+def captioned(picture: np.ndarray, lines: Sequence[str]) -> bytes:
+    """Return an (H, W, 3) uint8 RGB picture, at most STILL px wide and high, over lines of ASCII text, as PNG bytes."""
+    import cv2
+
+    scale = min(1, STILL / max(picture.shape[:2]))
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+    paper = np.full((len(small) + 18 * len(lines) + 8, max(STILL, small.shape[1]), 3), 255, np.uint8)
+    paper[: len(small), : small.shape[1]] = small
+    for i, line in enumerate(lines):
+        cv2.putText(paper, line, (4, len(small) + 18 * (i + 1)), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    return png(paper, 9)
 
 
 def binned(
