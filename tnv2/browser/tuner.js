@@ -1,5 +1,5 @@
 // @ts-check
-import { element } from "./dom.js";
+import { element, onGone } from "./dom.js";
 import { label, workspace } from "./engine.js";
 import { draw, drawErrors, drawSeeds, pixel } from "./paint.js";
 import { STATUS, footprints, match, statuses } from "./scores.js";
@@ -150,13 +150,15 @@ function render({ model, el }) {
     button("\u2212", "zoom out (-)", () => zoomBy(0.8)), button("+", "zoom in (+)", () => zoomBy(1.25)),
     button("fit", "show the whole picture (0)", fit));
   const title = element("div", { className: "tnv2-title" }, element("span", { textContent: model.get("_name") }), zooms);
-  const gone = element("div", { className: "tnv2-gone", role: "status", textContent: GONE });
+  const gone = element("div", { className: "tnv2-gone", role: "status" });
+  const ended = onGone(model, () => { gone.textContent = GONE; });
   panel.addEventListener("change", tell);
   panel.addEventListener("focusout", tell);
   el.append(element("div", { className: "tnv2-tuner" }, element("div", { className: "tnv2-stage" }, title, frame, readout, gone), panel));
   refresh();
   return () => {
     tell();
+    ended();
     cancelAnimationFrame(pending);
     for (const [name, react] of listening) model.off(`change:${name}`, react);
   };
