@@ -32,4 +32,4 @@ class Progress(tqdm):
         if IN_NOTEBOOK and not ended:
             self.container.close()
             gone = not self.leave and (self.total is None or self.n >= self.total)
-            self._shown.update({} if gone else {"text/plain": str(self)}, raw=True)
+            self._shown.update({"text/html": ""} if gone else {"text/plain": str(self)}, raw=True)

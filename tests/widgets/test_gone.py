@@ -1,13 +1,13 @@
 """A tuner whose kernel has gone says so and goes on; a saved notebook has the widgets' pictures without any kernel."""
 
 import base64
-import json
 
 import cv2
 import nbformat
 import numpy as np
 import pytest
 from lab import kernel_says, notebook, wait_for
+from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 from tnv2 import BandViewer, SweepMap, Thresholds, ThresholdTuner, render_scene, sweep
@@ -57,6 +57,23 @@ def test_a_kernel_that_is_gone_is_told_and_the_tuner_goes_on(page, ending):
     assert "P \u2013" in page.locator(".tnv2-rates").inner_text()
 
 
+def test_a_saved_notebook_shows_the_last_picture_without_its_kernel(page):
+    still = page.locator(".tnv2-still")
+    assert not still.is_visible()
+    kernel_says(page, "tuner.mask = 0.9")
+    wait_for(lambda: "0 buildings" in still.text_content(), 15)
+    assert not still.is_visible()
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.reload()
+    wait_for(still.is_visible, 60)
+    page.wait_for_timeout(5000)
+    assert still.is_visible()
+    assert "0 buildings; F1 0.000" in still.inner_text()
+    assert still.locator("img").evaluate("(image) => image.naturalWidth") == 200
+    assert not page.get_by_text("Error displaying widget").is_visible()
+
+
 @pytest.fixture(scope="module")
 def widgets():
     tile = render_scene(1, 200).tile
@@ -91,8 +108,21 @@ def test_the_tuners_still_is_of_what_it_shows_when_it_is_displayed(widgets):
         assert tinted.any() == (tuner.labels.max() > 0)
 
 
-def test_a_page_without_widgets_shows_the_stills(widgets):
-    outputs = [nbformat.v4.new_output("display_data", data=bundle(widget)[0]) for widget in widgets]
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=json.loads(json.dumps(outputs)))])
-    page, _ = HTMLExporter().from_notebook_node(book)
-    assert page.count('src="data:image/png;base64,') == 3
+@pytest.mark.parametrize("kept", [True, False], ids=["with the widgets' state", "without"])
+def test_nbconverts_page_shows_each_widgets_picture_once(browser, tmp_path, kept):
+    more = [
+        "tnv2.SweepMap(tnv2.sweep(maps, tile.truth, seed=(0.5, 0.7), border=(0.3, 0.5)))",
+        "tnv2.BandViewer(tile)",
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (CELL, *more)])
+    NotebookClient(book, timeout=120, store_widget_state=kept).execute()
+    (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(book)[0], encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto((tmp_path / "page.html").as_uri(), wait_until="domcontentloaded")
+    page.wait_for_timeout(2000)
+    shown = [image for image in page.locator("img").all() if image.is_visible()]
+    assert len(shown) == 3
+    assert all(image.evaluate("(one) => one.naturalWidth") >= 200 for image in shown)
+    assert "4 buildings; F1 " in page.locator(".tnv2-still").first.inner_text()
+    context.close()

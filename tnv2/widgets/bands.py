@@ -11,7 +11,8 @@ import traitlets
 from ..pictures import COMPOSITES, PALETTE, difference_map, normalised_difference, scaled
 from ..tiles import BANDS, Tile, checked_image, checked_tile
 from .controls import Choice, Stretch
-from .views import STYLE, Still, binned, captioned, joined, png
+from .stills import Still, png
+from .views import STYLE, binned, joined
 
 # WorldView-3's bands, from and to in nm.
 RANGES = ((400, 450), (450, 510), (510, 580), (585, 625), (630, 690), (705, 745), (770, 895), (860, 1040))
@@ -45,6 +46,7 @@ class BandViewer(Still):
     ``pixels`` : a list of at most two (row, column), may be set; ``spectra`` : (N, B), their counts.
     """
 
+    _renews = ("_pngs", "_marks")
     _esm = joined("dom.js", "chart.js", "picture.js", "viewer.js")
     _css = STYLE
 
@@ -181,7 +183,7 @@ class BandViewer(Still):
             pictures = self._differences(images) if has_index else self._composites(images)
             self.picture, self.native_picture = [*pictures, None][:2]
             self._shows = self.index.value if has_index else f"{self.composite.value}: {', '.join(self._three())}"
-            self._pngs = [png(picture, 1) for picture in reversed(pictures)]
+            self._pngs = [png(picture) for picture in reversed(pictures)]
             self._held = [name for name, control in self._controls.items() if control.disabled]
 
     def _composites(self, images: list[np.ndarray]) -> list[np.ndarray]:
@@ -226,11 +228,11 @@ class BandViewer(Still):
             self._spectrum = drawing("spectrum", "wavelength, nm", self._unit(), lines, span=[400, 1000], hint=hint)
             self._marks = [list(pixel) for pixel in self._pixels]
 
-    def still(self) -> bytes:
-        """Return the PNG of the picture, the pan-sharpened one of two, and of what it shows."""
+    def seen(self) -> tuple[np.ndarray, list[str]]:
+        """Return the picture, the pan-sharpened one of two, and what it shows."""
         stretch = "" if self.limits is None else f", {self.stretch.value[0]:g} to {self.stretch.value[1]:g} %"
         chosen = [f"pixel {i + 1}: row {row}, column {column}" for i, (row, column) in enumerate(self._pixels)]
-        return captioned(np.asarray(self.picture), [self._shows + stretch, *chosen])
+        return np.asarray(self.picture), [self._shows + stretch, *chosen]
 
     def _unit(self) -> str:
         return "value" if self._image.dtype == np.float32 else "counts"

@@ -1,14 +1,14 @@
 """Heat map: a sweep's scores as cells to click, each of which moves a tuner."""
 
-import io
 from dataclasses import replace
 
 import numpy as np
 import traitlets
 
 from ..instances import PUBLISHED, Sweep, Thresholds, best_point
+from .stills import Still
 from .tuner import ThresholdTuner
-from .views import STYLE, Still, joined
+from .views import STYLE, joined
 
 BAR = 50  # steps of the colour bar
 
@@ -71,14 +71,15 @@ class SweepMap(Still):
             )
         self.point = cell
 
-    def still(self) -> bytes:
-        """Return the PNG that ``sweep.plot`` draws."""
+    def seen(self) -> tuple[np.ndarray, list[str]]:
+        """Return what ``sweep.plot`` draws."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        figure, file = Figure(figsize=(5.6, 4.6), layout="constrained"), io.BytesIO()
-        self.sweep.plot(figure.subplots())
-        figure.savefig(file, format="png", dpi=90)
-        return file.getvalue()
+        canvas = FigureCanvasAgg(Figure(figsize=(5.6, 4.6), dpi=90, layout="constrained"))
+        self.sweep.plot(canvas.figure.subplots())
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3], []
 
     @traitlets.validate("point")
     def _within(self, proposal: traitlets.Bunch) -> list[int]:

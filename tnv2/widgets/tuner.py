@@ -10,7 +10,8 @@ from ..instances import Match, Probabilities, Recipe, Thresholds, label_instance
 from ..pictures import PALETTE, false_colour, overlay, probability_map, true_colour
 from ..tiles import Tile, checked_tile
 from .handouts import SCRIPT, handout
-from .views import Still, captioned, source
+from .stills import Still
+from .views import source
 
 PRACTICE = Thresholds(mask=0.3, seed=0.8, border=0.8)  # of a first-place solution on the same network
 THRESHOLDS = ("mask", "seed", "border", "min_area")
@@ -28,6 +29,7 @@ class ThresholdTuner(Still):
     button goes to each.
     """
 
+    _renews = (*THRESHOLDS, "opacity")
     _esm = SCRIPT
     _css = source("tuner.css")
 
@@ -141,16 +143,13 @@ class ThresholdTuner(Still):
         """The Recipe of ``labels``: keep it with ``.save(path)``, or print it as Python code."""
         return Recipe.of(self.tile, self.probabilities, self.thresholds)
 
-    def still(self) -> bytes:
-        """Return the PNG of the buildings on the tile, with their figures and thresholds."""
-        labels, found = self.labels, self.match
-        rates = (
-            f"F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}" if found else "no footprints"
-        )
+    def seen(self) -> tuple[np.ndarray, list[str]]:
+        """Return the buildings on the tile, their figures and the thresholds."""
+        labels = self.labels
+        found = None if self.tile.truth is None else match(self.tile.truth, labels)
+        rates = f"; F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}" if found else ""
         thresholds = ", ".join(f"{name} {getattr(self, name):g}" for name in THRESHOLDS)
-        return captioned(
-            overlay(true_colour(self.tile), labels, self.opacity), [f"{labels.max()} buildings; {rates}", thresholds]
-        )
+        return overlay(true_colour(self.tile), labels, self.opacity), [f"{labels.max()} buildings{rates}", thresholds]
 
     def save_handout(self, path: PathLike) -> None:
         """Write the tuner as it stands to one HTML file that opens from disk, with the same controls and scores."""
