@@ -12,7 +12,7 @@ from lab import ROOT
 
 PACKAGE = ROOT / "tnv2"
 FLOORS = [
-    ("files", "downloads", "compiled", "tiles", "pictures", "instances"),
+    ("files", "progress", "downloads", "compiled", "tiles", "pictures", "instances"),
     ("network", "polygons"),
     ("widgets", "scenes", "cities", "evaluation"),
     ("training", "checkup"),

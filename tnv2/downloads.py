@@ -96,7 +96,8 @@ def receive(url: str, part: Path) -> None:
     """Write what ``url`` holds to ``part`` in one attempt; raises RequestException where not all of it comes."""
     import requests
     from pooch import HTTPDownloader
-    from tqdm.auto import tqdm
+
+    from .progress import Progress
 
     answers = []
     options = {
@@ -104,7 +105,9 @@ def receive(url: str, part: Path) -> None:
         "headers": {"Accept-Encoding": "identity"},  # Content-Length is then the size of the file
         "hooks": {"response": lambda answer, **_: answers.append(answer)},
     }
-    with tqdm(total=1, desc=url.rsplit("/", 1)[-1], unit="B", unit_scale=True, leave=False) as bar:  # pooch sets the total
+    with Progress(
+        total=1, desc=url.rsplit("/", 1)[-1], unit="B", unit_scale=True, leave=False
+    ) as bar:  # pooch sets the total
         try:
             HTTPDownloader(progressbar=bar, chunk_size=2**16, **options)(url, part, None)
         finally:

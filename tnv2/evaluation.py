@@ -31,7 +31,7 @@ def evaluate(
     A tile that cannot be read is warned about and left out. Raises FileNotFoundError where the folder has no tile, and
     ValueError where none has footprints.
     """
-    from tqdm.auto import tqdm
+    from .progress import Progress
 
     found = find_tiles(folder)
     labelled = [files for files in found if files.footprints]
@@ -40,7 +40,7 @@ def evaluate(
     network = as_model(model)
     thresholds = thresholds or network.thresholds
     names, matches = [], []
-    for files in tqdm(labelled, "evaluate", leave=False):
+    for files in Progress(labelled, "evaluate", leave=False):
         try:
             tile = files.read()
         except (OSError, ValueError) as error:

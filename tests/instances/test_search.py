@@ -46,6 +46,86 @@ def test_score_on_tiles_kept_out_is_of_thresholds_chosen_without_them(tiles):
     assert sweep(tiles[0][0], tiles[1][0], **GRID).kept_out is None
 
 
+def listed(tiles, grid=GRID):
+    """Every point of the grid with its Score, found by a loop, those without a building left out."""
+    maps, truths = tiles
+    for values in np.ndindex(2, 3, 2, 2):
+        thresholds = Thresholds(*(grid[name][i] for name, i in zip(grid, values, strict=True)))
+        matches = [match(truth, label_instances(m, thresholds)) for m, truth in zip(maps, truths, strict=True)]
+        if sum(m.tp + m.fp for m in matches):
+            yield thresholds, score_city(matches)
+
+
+@pytest.mark.parametrize(("wanted", "other"), [("precision", "recall"), ("recall", "precision")])
+def test_best_at_a_wanted_rate_is_what_a_loop_finds(tiles, wanted, other):
+    found, scores = sweep(*tiles, **GRID), dict(listed(tiles))
+    tried = sorted({getattr(score, wanted) for score in scores.values()})
+    for rate in (0, tried[0], tried[len(tried) // 2], tried[-1]):
+        best = scores[found.best_at(**{wanted: rate})]
+        fitting = [score for score in scores.values() if getattr(score, wanted) >= rate]
+        assert getattr(best, wanted) >= rate
+        assert getattr(best, other) == max(getattr(score, other) for score in fitting)
+    with pytest.raises(
+        ValueError, match=rf"no point of this grid has a {wanted} of 1: it reaches {tried[0]:.3f} to {tried[-1]:.3f}"
+    ):
+        found.best_at(**{wanted: 1})
+
+
+def test_kept_out_at_is_of_thresholds_chosen_without_the_tile(tiles):
+    found = sweep(*tiles, **GRID)
+    rate = found.score(found.best).precision
+    scores = []
+    for i in range(3):
+        others = [[part[j] for j in range(3) if j != i] for part in tiles]
+        scores.append(match(tiles[1][i], label_instances(tiles[0][i], sweep(*others, **GRID).best_at(precision=rate - 0.1))))
+    assert found.kept_out_at(precision=rate - 0.1) == score_city(scores)
+    assert found.kept_out_at(recall=1).recall < 1  # the others do not reach it: the nearest, and no error
+    assert sweep(tiles[0][0], tiles[1][0], **GRID).kept_out_at(recall=0.1) is None
+
+
+def test_what_finds_nothing_is_not_precise():
+    maps = Probabilities(np.pad(np.full((6, 6), 0.6), 5), np.zeros((16, 16)))
+    truth = np.zeros((16, 16), int)
+    truth[0:3, 0:3] = 1
+    with pytest.raises(ValueError, match=r"it reaches 0\.000 to 0\.000"):
+        sweep(maps, truth, seed=(0.5, 0.9), border=1).best_at(precision=0.5)
+    with pytest.raises(ValueError, match="it has none"):
+        sweep(maps, truth * 0, seed=0.9, border=1).best_at(recall=0.5)
+
+
+@pytest.mark.parametrize("asked", [{}, {"precision": 0.5, "recall": 0.5}, {"recall": 1.5}, {"precision": -0.1}])
+def test_one_rate_is_to_be_wanted(tiles, asked):
+    found = sweep(*tiles, **GRID)
+    for method in (found.best_at, found.kept_out_at):
+        with pytest.raises(ValueError, match="give one of the two, from 0 to 1"):
+            method(**asked)
+
+
+def test_the_rates_picture_has_every_point_and_the_known_ones(tiles):
+    maps = [Probabilities(m.building, m.border, {"thresholds": {"seed": 0.77}}) for m in tiles[0]]
+    found = sweep(maps, tiles[1], **GRID)
+    present = match(tiles[1][0], label_instances(maps[0], Thresholds(0.47)))
+    ax = found.plot_rates({"present": present, "mine": found.at((0, 0, 0, 0))})
+    drawn = {line.get_label(): line.get_xydata() for line in ax.lines}
+    scores = dict(listed(tiles))
+    points = {(score.recall, score.precision) for score in scores.values()}
+    assert {tuple(point) for point in drawn["the grid"] if np.isfinite(point).all()} == points
+    front = [a for a in points if not any(b != a and b[0] >= a[0] and b[1] >= a[1] for b in points)]
+    assert {tuple(point) for point in drawn["not beaten in both"]} == set(front)
+    for name, thresholds in (("published", Thresholds()), ("card", Thresholds(seed=0.77))):  # neither is on the grid
+        expected = score_city([match(t, label_instances(m, thresholds)) for m, t in zip(maps, tiles[1], strict=True)])
+        assert found.known[name] == expected
+        assert drawn[name].tolist() == [[expected.recall, expected.precision]]
+    assert drawn["present"].tolist() == [[present.recall, present.precision]]
+    assert drawn["best F1"].tolist() == [[scores[found.best].recall, scores[found.best].precision]]
+    assert drawn["mine"].tolist() == [
+        [found.score(found.at((0, 0, 0, 0))).recall, found.score(found.at((0, 0, 0, 0))).precision]
+    ]
+    with pytest.raises(ValueError, match="no point of this grid"):
+        found.score(Thresholds(0.123))
+    plt.close(ax.figure)
+
+
 def test_among_equals_the_middle_is_chosen():
     maps = Probabilities(np.pad(np.full((6, 6), 0.9), 5), np.zeros((16, 16)))
     truth = (maps.building > 0).astype(np.int32)

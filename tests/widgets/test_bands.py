@@ -49,6 +49,29 @@ def assert_shows(viewer, expected):
     assert viewer.picture.std() > 10
 
 
+def test_what_the_browser_sets_is_drawn_and_what_python_sets_is_told(viewer, tile):
+    viewer.set_state({"_composite": "red edge", "_stretch": [5, 90]})
+    assert viewer.composite.value == "red edge"
+    assert viewer.stretch.value == (5, 90)
+    assert (viewer._red, viewer._green, viewer._blue) == THREE["red edge"]
+    assert_shows(viewer, stretched(tile, THREE["red edge"], 5, 90))
+    seen = []
+    viewer.index.observe(lambda change: seen.append(change.new), "value")
+    viewer.index.value = "NDVI"
+    assert (viewer._index, seen) == ("NDVI", ["NDVI"])
+    assert set(viewer._held) == {"composite", "red", "green", "blue", "stretch"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("composite", "sepia"), ("red", "NDVI"), ("stretch", (90, 10)), ("stretch", (-1, 50))]
+)
+def test_what_is_no_choice_is_refused(viewer, name, value):
+    before = getattr(viewer, name).value
+    with pytest.raises(traitlets.TraitError, match="it must be"):
+        getattr(viewer, name).value = value
+    assert getattr(viewer, name).value == before
+
+
 @pytest.mark.parametrize("name", THREE)
 def test_named_composites_show_their_bands(viewer, tile, name):
     viewer.composite.value = name
@@ -93,7 +116,7 @@ def test_a_stretch_without_width_is_a_threshold(viewer, tile):
 def test_the_histogram_counts_the_shown_bands_and_marks_the_limits(viewer, tile):
     viewer.composite.value = "red edge"
     viewer.stretch.value = (0, 100)
-    lines = viewer._histogram.drawing["lines"]
+    lines = viewer._histogram["lines"]
     for number, (line, name) in enumerate(zip(lines, THREE["red edge"], strict=True)):
         values, edges = band(tile, name), line["x"]
         assert sum(line["y"]) == values.size
@@ -112,7 +135,7 @@ def test_indices_have_their_formula_their_colours_and_a_bar(viewer, tile, name, 
     expected = matplotlib.colormaps["BrBG"](((a - b) / (a + b) + 1) / 2)[..., :3] * 255
     assert np.abs(viewer.picture - expected).max() < 5  # one step of the map, where 32 bits round another way
     assert np.abs(viewer.picture - expected).mean() < 0.5
-    drawing = viewer._histogram.drawing
+    drawing = viewer._histogram
     np.testing.assert_allclose([drawing["lines"][0]["x"][0], drawing["lines"][0]["x"][-1]], [-1, 1])
     assert sum(drawing["lines"][0]["y"]) == a.size
     assert drawing["bar"][0] == "rgb(84, 48, 5)"
@@ -161,11 +184,11 @@ def test_a_tile_of_zeros_is_shown_without_a_warning():
 
 def click(viewer, row, column):
     """Tell the viewer what the browser tells it."""
-    viewer._views[0]._handle_custom_msg({"pixel": [row, column]}, [])
+    viewer._handle_custom_msg({"pixel": [row, column]}, [])
 
 
 def press(viewer, rows, columns, fresh=False):
-    viewer._views[0]._handle_custom_msg({"step": [rows, columns], "fresh": fresh}, [])
+    viewer._handle_custom_msg({"step": [rows, columns], "fresh": fresh}, [])
 
 
 def test_clicks_choose_two_pixels_and_then_replace_the_older(viewer, tile):
@@ -179,19 +202,19 @@ def test_clicks_choose_two_pixels_and_then_replace_the_older(viewer, tile):
     np.testing.assert_array_equal(viewer.spectra, [tile.mul[50, 60], tile.mul[30, 40]])
     click(viewer, 70, 80)
     assert viewer.pixels == [(50, 60), (70, 80)]
-    assert viewer._views[0].pixels == [[50, 60], [70, 80]]
+    assert viewer._marks == [[50, 60], [70, 80]]
 
 
 def test_the_spectrum_is_drawn_over_wavelength(viewer, tile):
     viewer.pixels = [(3, 4), (5, 6)]
-    first, second = viewer._spectrum.drawing["lines"]
+    first, second = viewer._spectrum["lines"]
     assert first["y"] == tile.mul[3, 4].tolist()
     assert second["y"] == tile.mul[5, 6].tolist()
     assert (first["dashed"], second["dashed"]) == (False, True)
     assert first["x"] == viewer.wavelengths.tolist() == [425, 480, 545, 605, 660, 725, 832.5, 950]
-    assert viewer._spectrum.drawing["x"] == "wavelength, nm"
+    assert viewer._spectrum["x"] == "wavelength, nm"
     viewer.pixels = []
-    assert viewer._spectrum.drawing["lines"] == []
+    assert viewer._spectrum["lines"] == []
 
 
 def test_keys_move_the_newest_pixel_within_the_tile(viewer):
@@ -210,7 +233,7 @@ def test_without_mul_only_rgb_is_offered(tile):
     assert viewer.composite.options == ("true colour",)
     assert viewer.index.options == ("none",)
     assert all(control.disabled for control in (viewer.composite, viewer.red, viewer.green, viewer.blue, viewer.index))
-    assert "no MUL bands" in viewer.children[0].value
+    assert "no MUL bands" in viewer._note
     np.testing.assert_array_equal(viewer.picture, true_colour(tile))
     viewer.stretch.value = (20, 60)
     np.testing.assert_array_equal(viewer.picture, true_colour(tile, 20, 60))
@@ -224,7 +247,7 @@ def test_without_mul_only_rgb_is_offered(tile):
 def test_native_mul_has_the_same_bands_and_the_same_limits(tile):
     native = coarse(tile.mul)
     viewer = BandViewer(tile, native)
-    assert [view.title for view in viewer._views] == ["native, 1.2 m", "pan-sharpened, 0.3 m"]
+    assert viewer._titles == ["native, 1.2 m", "pan-sharpened, 0.3 m"]
     viewer.composite.value, viewer.stretch.value = "coastal", (5, 90)
     assert viewer.native_picture.shape == (50, 50, 3)
     for number, name in enumerate(THREE["coastal"]):
@@ -234,13 +257,13 @@ def test_native_mul_has_the_same_bands_and_the_same_limits(tile):
     a, b = native[..., 6].astype(float), native[..., 4].astype(float)
     expected = matplotlib.colormaps["BrBG"](((a - b) / (a + b) + 1) / 2)[..., :3] * 255
     assert np.abs(viewer.native_picture - expected).mean() < 0.5
-    assert viewer._views[0].shape == viewer._views[1].shape == [200, 200]  # clicks on either count in the tile's pixels
+    assert viewer._shape == [200, 200]  # clicks on either count in the tile's pixels
     assert BandViewer(tile).native_picture is None
 
 
 def test_pixel_sizes_are_said_only_where_known(tile):
     def titles(georeference):
-        return [view.title for view in BandViewer(tile.replace(georeference=georeference), coarse(tile.mul))._views]
+        return BandViewer(tile.replace(georeference=georeference), coarse(tile.mul))._titles
 
     for unknown in (None, Georeference((1, 0, 0, 0, -1, 0), "our own grid")):
         assert titles(unknown) == ["native, 4 times as wide pixels", "pan-sharpened"]

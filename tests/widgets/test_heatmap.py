@@ -13,7 +13,7 @@ CELLS = f"""
 import numpy as np
 import tnv2
 tile = tnv2.render_scene(1, 200).tile
-maps = tnv2.Probabilities(np.where(tile.truth > 0, 0.65, 0.1), np.full(tile.shape, 0.4))
+maps = tnv2.Probabilities(np.where(tile.truth % 3 == 1, 0.65, 0.1), np.full(tile.shape, 0.4))
 tuner = tnv2.ThresholdTuner(tile, maps)
 cells = tnv2.SweepMap(tnv2.sweep(maps, tile.truth, **{AXES!r}), tuner)
 cells
@@ -59,10 +59,25 @@ def test_scores_and_marks_are_the_sweeps(cells):
     assert cells.scores[cells.best[0]][cells.best[1]] == cells.sweep.best_f1
 
 
+def test_colours_run_from_the_lowest_score_to_the_highest(cells):
+    plane, colours = cells.sweep.plane(), np.array(cells.colours)
+    assert plane.min() > 0.3
+    assert set(colours[plane == plane.min()]) == {"#440154"} == {cells.bar[0]}  # viridis from end to end
+    assert set(colours[plane == plane.max()]) == {"#fde725"} == {cells.bar[-1]}
+
+
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     with notebook(browser, tmp_path_factory.mktemp("lab"), CELLS, ".tnv2-heatmap svg") as page:
         yield page
+
+
+def test_the_bar_has_the_numbers_of_its_ends(page):
+    scores = [float(part) for part in kernel_says(page, "s = cells.sweep.plane(); print(s.min(), s.max())").split()]
+    assert scores[1] > scores[0]
+    told = page.locator(".tnv2-heatmap text").all_text_contents()
+    assert {f"{score:.2f}" for score in (*scores, sum(scores) / 2)} <= set(told)
+    assert page.locator(".tnv2-heatmap-bar").count() > 20
 
 
 def test_clicks_and_keys_move_the_tuner_in_jupyterlab(page):

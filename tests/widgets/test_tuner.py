@@ -37,6 +37,9 @@ def test_presets_and_the_best_of_a_search(tuner, probabilities):
     tuner.best = Thresholds(0.2, 0.3, 0.4, 5)
     assert tuner.best == Thresholds(0.2, 0.3, 0.4, 5)
     assert tuner.thresholds == Thresholds(0.4, 0.6, 0.7, 5)
+    assert tuner.precise is tuner.complete is None
+    tuner.precise, tuner.complete = Thresholds(0.6), Thresholds(0.3)
+    assert (tuner.best, tuner.precise, tuner.complete) == (Thresholds(0.2, 0.3, 0.4, 5), Thresholds(0.6), Thresholds(0.3))
 
 
 def test_starts_from_the_model_card_unless_told(probabilities):

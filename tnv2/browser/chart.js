@@ -1,7 +1,7 @@
 // @ts-check
 import { svg } from "./dom.js";
 
-// A chart over a model with get, on and off, as anywidget passes it.
+// A chart: lines over two labelled axes.
 
 /** @typedef {[from: number, to: number]} Span */
 /** @typedef {(value: number) => number} Scale a value's place in the drawing */
@@ -14,17 +14,8 @@ import { svg } from "./dom.js";
 const WIDTH = 340, HEIGHT = 206;
 const LEFT = 48, RIGHT = 322, MIDDLE = 185, TOP = 62, BOTTOM = 158;
 
-/** @param {{ model: import("./dom.js").Model<{ drawing: Drawing }>, el: HTMLElement }} view */
-function render({ model, el }) {
-  const paint = () => el.replaceChildren(chart(model.get("drawing")));
-  model.on("change:drawing", paint);
-  el.classList.add("tnv2-chart");
-  paint();
-  return () => model.off("change:drawing", paint);
-}
-
 /** @param {Drawing} drawing */
-function chart({ title, x: xName, y: yName, span, lines, steps, bar = [], hint = "" }) {
+export function chart({ title, x: xName, y: yName, span, lines, steps, bar = [], hint = "" }) {
   const values = lines.flatMap((line) => line.x);
   const xs = span ?? [Math.min(...values), Math.max(...values)];
   const top = Math.max(0, ...lines.flatMap((line) => line.y));
@@ -89,5 +80,3 @@ function short(value) {
 function wrapped(words, length) {
   return [...words.matchAll(new RegExp(`.{1,${length}}(\\s|$)`, "g"))].map(([row]) => row.trim());
 }
-
-export default { render };

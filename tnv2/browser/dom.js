@@ -4,8 +4,11 @@
 /** What anywidget passes of a widget, and the handout imitates.
  * @template Traits @typedef {{ get: <Name extends keyof Traits>(name: Name) => Traits[Name],
  *   set: <Name extends keyof Traits>(name: Name, value: Traits[Name]) => void,
- *   on: (event: `change:${keyof Traits & string}`, react: () => void) => void, off: Model<Traits>["on"],
- *   save_changes: () => void, send: (content: unknown) => void }} Model */
+ *   on: (event: `change:${keyof Traits & string}` | "comm_live_update", react: () => void) => void, off: Model<Traits>["on"],
+ *   save_changes: () => void, send: (content: unknown) => void, widget_manager?: Manager }} Model */
+/** What JupyterLab's own has besides, and no other. @typedef {(react: () => void) => void} Connect
+ * @typedef {(event: "comm_live_update", react: () => void) => void} Listen
+ * @typedef {{ context?: { sessionContext?: { kernelChanged?: { connect: Connect, disconnect: Connect } } } }} Manager */
 
 /** Where an arrow key goes, in rows and columns. @type {Record<string, [rows: number, columns: number] | undefined>} */
 export const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -26,6 +29,16 @@ export function svg(tag, attributes, ...children) {
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
   node.append(...children);
   return node;
+}
+
+/** Call `tell` when Python no longer listens to a model: ipywidgets lets go of its models where a kernel restarts or dies, and
+ * JupyterLab has no kernel where one was shut down. Returns what ends that.
+ * @param {{ on: Listen, off: Listen, widget_manager?: Manager }} model @param {() => void} tell */
+export function onGone(model, tell) {
+  const changed = model.widget_manager?.context?.sessionContext?.kernelChanged;
+  model.on("comm_live_update", tell);
+  changed?.connect(tell);
+  return () => { model.off("comm_live_update", tell); changed?.disconnect(tell); };
 }
 
 /** Give an element the keys that `take` answers true to; the page, and JupyterLab around it, would scroll or leave the cell.

@@ -4,17 +4,17 @@ import { ARROWS, element, onKeys, svg } from "./dom.js";
 // A sweep's scores as a grid of cells over a model with get, set, on, off and save_changes, as anywidget passes it. A click or
 // the arrow keys choose a cell; Python says what that means. Axes: border to the right, seed upwards.
 
-const CELL = 20, LEFT = 64, TOP = 12, BOTTOM = 46;
+const CELL = 20, LEFT = 64, TOP = 12, BOTTOM = 46, BAR = 12;
 const SHAPES = { published: "M-6-6H6V6H-6Z", best: "M0-9 2.6-2.9 9-2.5 4 1.6 5.6 8 0 4.5-5.6 8-4 1.6-9-2.5-2.6-2.9Z" };
 
 /** @typedef {[seed: number, border: number]} Point by their indices */
-/** @typedef {{ seeds: number[], borders: number[], scores: number[][], colours: string[][], published: Point | [],
+/** @typedef {{ seeds: number[], borders: number[], scores: number[][], colours: string[][], bar: string[], published: Point | [],
  *   best: Point | [], title: string, point: Point }} Traits */
 
 /** @param {{ model: import("./dom.js").Model<Traits>, el: HTMLElement }} view */
 function render({ model, el }) {
   const seeds = model.get("seeds"), borders = model.get("borders"), scores = model.get("scores");
-  const width = LEFT + borders.length * CELL + 12, height = TOP + seeds.length * CELL + BOTTOM;
+  const right = LEFT + borders.length * CELL, width = right + 12 + BAR + 44, height = TOP + seeds.length * CELL + BOTTOM;
   /** @type {(index: number) => number} */
   const x = (border) => LEFT + border * CELL, y = (seed) => TOP + (seeds.length - 1 - seed) * CELL;
   const grid = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, tabindex: 0, role: "application" });
@@ -43,6 +43,7 @@ function render({ model, el }) {
     const point = model.get(name);
     if (point.length) grid.append(mark(SHAPES[name], x(point[1] + 0.5), y(point[0]) + CELL / 2, `tnv2-heatmap-${name}`));
   }
+  grid.append(...colourBar(model.get("bar"), scores.flat(), right + 12, seeds.length * CELL));
   const chosen = mark("M-10-10H10V10H-10Z", 0, 0, "tnv2-heatmap-chosen");
   grid.append(chosen);
 
@@ -78,9 +79,21 @@ function labelled(i, values) {
   return i % Math.max(1, Math.round((values.length - 1) / 5)) === 0;
 }
 
-/** @param {number} x @param {number} y @param {string} content @param {"middle" | "end"} anchor */
+/** @param {number} x @param {number} y @param {string} content @param {"start" | "middle" | "end"} anchor */
 function text(x, y, content, anchor) {
   return svg("text", { x, y, "text-anchor": anchor }, content);
+}
+
+/** The colours from the lowest to the highest score, with both numbers and the one between.
+ * @param {string[]} colours @param {number[]} scores @param {number} x @param {number} height */
+function colourBar(colours, scores, x, height) {
+  const low = Math.min(...scores), high = Math.max(...scores), step = height / colours.length;
+  const steps = high > low ? colours : [], shares = high > low ? [0, 0.5, 1] : [0.5];
+  return [
+    ...steps.map((fill, i) => svg("rect", { x, y: TOP + height - (i + 1) * step, width: BAR, height: step + 0.5, fill, class: "tnv2-heatmap-bar" })),
+    ...shares.map((share) => text(x + BAR + 4, TOP + 4 + (height - 0.5) * (1 - share), (low + (high - low) * share).toFixed(2), "start")),
+    text(x, TOP + height + 15, "F1", "start"),
+  ];
 }
 
 /** @param {string} d @param {number} x @param {number} y @param {string} name */

@@ -1,5 +1,5 @@
 // @ts-check
-import { element } from "./dom.js";
+import { element, onGone } from "./dom.js";
 import { label, workspace } from "./engine.js";
 import { draw, drawErrors, drawSeeds, pixel } from "./paint.js";
 import { STATUS, footprints, match, statuses } from "./scores.js";
@@ -25,14 +25,22 @@ const THRESHOLDS = [
   { name: "border", help: "... and below this border probability" },
   { name: "min_area", text: "min px", max: 500, step: 1, help: "smaller buildings are dropped, in pixels" },
 ];
+const ON_REQUEST = ["precise", "complete"]; // shown once a sweep has set them
 /** @type {Record<string, string>} */
 const PRESETS = {
   demo: "the published demo's thresholds",
   practice: "thresholds from practice: low mask, sure seeds",
   card: "what the model card recommends",
-  best: "the best of the last sweep",
+  best: "the best F1 of the last sweep",
+  precise: "the most complete of the last sweep that is as precise as wanted",
+  complete: "the most precise of the last sweep that is as complete as wanted",
   reset: "back to the start",
 };
+
+const IDLE = matchMedia("(pointer: coarse)").matches
+  ? "Tap the picture to read it; two fingers zoom, and one moves it then."
+  : "Point at the picture to read it. Ctrl + wheel zooms, as the wheel does after a click.";
+const GONE = "Python no longer listens: its kernel was restarted or ended. This still tunes; run the cell again to go on in Python.";
 
 /** @param {{ model: Model, el: HTMLElement }} view */
 function render({ model, el }) {
@@ -57,14 +65,15 @@ function render({ model, el }) {
     telling ||= setTimeout(tell, 100);
   };
 
-  const { frame, canvas, fit, centre } = createStage(width, height, (pixel) => { pointed = pixel; read(); });
+  const { frame, canvas, fit, zoomBy, centre } = createStage(width, height, (pixel) => { pointed = pixel; read(); });
+  const /** @type {typeof centre} */ visit = (...place) => { centre(...place); frame.scrollIntoView({ block: "nearest" }); };
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   const readout = element("output", { className: "tnv2-readout" });
   const count = element("output", { className: "tnv2-count" });
   count.setAttribute("aria-live", "polite");
-  const known = truth && { figures: scoreLines(), errors: errorList(space, truth, centre, commit) };
+  const known = truth && { figures: scoreLines(), errors: errorList(space, truth, visit, commit) };
   const problem = element("div", { className: "tnv2-problem", role: "alert", hidden: true });
 
   const compute = () => {
@@ -92,7 +101,7 @@ function render({ model, el }) {
     read();
   };
   const read = () => {
-    readout.textContent = pointed ? describe(...pointed) : "Point at the picture to read it.";
+    readout.textContent = pointed ? describe(...pointed) : IDLE;
   };
   const /** @type {(...pixel: Place) => string} */ describe = (row, column) => {
     const at = row * width + column, id = space.labels[(row + 1) * space.stride + 1 + column];
@@ -132,15 +141,24 @@ function render({ model, el }) {
     sliderRow(model, { name: "opacity", step: 0.05, help: "how strongly buildings are tinted" }, follow, commit),
     checkRow(model, "outlines", "draw the buildings' outlines", follow, commit),
     element("div", { className: "tnv2-result" }, count, ...(known ? [known.figures.node, known.errors.node] : []), problem));
-  const whole = element("button", { type: "button", className: "tnv2-fit", textContent: "fit", title: "show the whole picture (0)" });
-  whole.addEventListener("click", fit);
-  const title = element("div", { className: "tnv2-title" }, element("span", { textContent: model.get("_name") }), whole);
+  const /** @type {(text: string, title: string, act: () => void) => HTMLElement} */ button = (textContent, title, act) => {
+    const node = element("button", { type: "button", textContent, title });
+    node.addEventListener("click", act);
+    return node;
+  };
+  const zooms = element("div", { className: "tnv2-zooms" },
+    button("\u2212", "zoom out (-)", () => zoomBy(0.8)), button("+", "zoom in (+)", () => zoomBy(1.25)),
+    button("fit", "show the whole picture (0)", fit));
+  const title = element("div", { className: "tnv2-title" }, element("span", { textContent: model.get("_name") }), zooms);
+  const gone = element("div", { className: "tnv2-gone", role: "status" });
+  const ended = onGone(model, () => { gone.textContent = GONE; });
   panel.addEventListener("change", tell);
   panel.addEventListener("focusout", tell);
-  el.append(element("div", { className: "tnv2-tuner" }, element("div", { className: "tnv2-stage" }, title, frame, readout), panel));
+  el.append(element("div", { className: "tnv2-tuner" }, element("div", { className: "tnv2-stage" }, title, frame, readout, gone), panel));
   refresh();
   return () => {
     tell();
+    ended();
     cancelAnimationFrame(pending);
     for (const [name, react] of listening) model.off(`change:${name}`, react);
   };
@@ -155,7 +173,8 @@ function scoreLines() {
   return {
     node: element("div", { className: "tnv2-figures" }, rates, element("div", { className: "tnv2-legend" }, ...legend)),
     update: /** @param {Score} score */ ({ f1, precision, recall, tp, fp, fn, merged, split }) => {
-      rates.textContent = `F1 ${f1.toFixed(2)}   P ${precision.toFixed(2)}   R ${recall.toFixed(2)}`;
+      const /** @type {(rate: number, of: number) => string} */ told = (rate, of) => (of ? rate.toFixed(2) : "\u2013"); // of nothing, none
+      rates.textContent = `F1 ${f1.toFixed(2)}   P ${told(precision, tp + fp)}   R ${told(recall, tp + fn)}`;
       rates.title = "F1, precision and recall at an IoU of 0.5";
       const numbers = { found: tp, missed: fn, spurious: fp, merged: merged.length, split: split.length };
       for (const [kind, number] of Object.entries(numbers)) counts[kind].textContent = `${number} ${kind}`;
@@ -221,6 +240,7 @@ function presetRow(model, follow, commit) {
     follow("_presets", () => {
       const preset = model.get("_presets")[name];
       button.disabled = !preset;
+      button.hidden = !preset && ON_REQUEST.includes(name);
       const values = preset && `mask ${preset.mask}, seed ${preset.seed}, border ${preset.border}, min px ${preset.min_area}`;
       button.title = preset ? `${help}: ${values}` : `${help}: none yet`;
     });

@@ -20,11 +20,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm.auto import tqdm
-
 from ..files import PathLike, expanded, write_text
 from ..instances import Probabilities, Thresholds, city_table
 from ..network import TernausNetV2
+from ..progress import Progress
 from ..tiles import Raster, TileFiles, check_name, find_tiles, source
 from .buildings import write_buildings
 from .runs import alone, check_client, keep_recipe, ordered, sweep, work
@@ -137,7 +136,7 @@ def map_city(
         outcomes = {name: Outcome(name, finished(order, name)) for name in tiles}
         waiting = [tile for name, tile in tiles.items() if outcomes[name].sheet is None]
         told = f"map_city, dashboard {client.dashboard_link}"
-        with tqdm(total=len(tiles), initial=len(tiles) - len(waiting), desc=told, leave=False) as bar:
+        with Progress(total=len(tiles), initial=len(tiles) - len(waiting), desc=told, leave=False) as bar:
             for outcome in work(client, map_tile, waiting, order, ahead):
                 outcomes[outcome.name] = outcome
                 bar.update()

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from ..files import PathLike, expanded
 from ..instances import Probabilities, Thresholds
 from ..network import Metres, TernausNetV2, as_model
+from ..progress import Progress
 from ..tiles import Bands, Georeference, Raster, Tile, read_image, source
 from .buildings import write_buildings
 from .pieces import SIDE, Piece, SceneOrder, cut, draw_labels, gather_maps, label_piece, predict_piece
@@ -236,7 +236,7 @@ def run(
     total: int, told: str,
 ) -> None:  # fmt: skip
     """Have a function done with all pieces, behind a bar; raises RuntimeError where workers died over one."""
-    with tqdm(total=total, initial=total - len(pieces), desc=told, unit="piece", leave=False, disable=not pieces) as bar:
+    with Progress(total=total, initial=total - len(pieces), desc=told, unit="piece", leave=False, disable=not pieces) as bar:
         for outcome in work(client, function, pieces, order, 2):
             if outcome.error:
                 raise RuntimeError(f"{outcome.name}: {outcome.error}. Run it again: what is done is kept.")

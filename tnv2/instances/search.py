@@ -1,9 +1,9 @@
 """Search: which thresholds score best, over maps that were computed once, and what that score is worth elsewhere."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,13 @@ class Sweep:
     axes : {"mask": (...), "seed": (...), "border": (...), "min_area": (...)}, the values tried.
     counts : (T, M, S, B, A, 3) int, true positives, false positives and false negatives of each of T tiles at each of the
         grid's points, axes in the order above.
+    known : {"published": Score, "card": Score} of all tiles: of the published demo's thresholds and, where the maps know
+        their network, of its card's, on the grid or not.
     """
 
     axes: dict[str, tuple[float, ...]]
     counts: np.ndarray
+    known: dict[str, Score] = field(default_factory=dict)
 
     @property
     def f1(self) -> np.ndarray:
@@ -60,6 +63,35 @@ class Sweep:
         everything = self.counts.sum(axis=0)
         return Score(*sum(tile[best_point(f1_of(everything - tile))] for tile in self.counts).tolist())
 
+    def best_at(self, precision: float | None = None, recall: float | None = None) -> Thresholds:
+        """Return the Thresholds of the best recall where precision is at least ``precision``, or the other way round.
+
+        Give one of the two, 0..1. Among points of one recall, the most precise is taken; among equals, the middle one. A
+        point without a building has no precision. Raises ValueError where no point of the grid reaches what is wanted.
+        """
+        name, wanted = one_rate(precision, recall)
+        counts = self.counts.sum(axis=0)
+        rates = rate_of(counts, name)
+        if not (rates >= wanted).any():
+            reached = rates[np.isfinite(rates)]
+            span = f"reaches {reached.min():.3f} to {reached.max():.3f}" if reached.size else "has none"
+            raise ValueError(
+                f"no point of this grid has a {name} of {wanted:g}: it {span}. Ask for less, or sweep more thresholds."
+            )
+        return self.at(point_at(counts, name, wanted))
+
+    def kept_out_at(self, precision: float | None = None, recall: float | None = None) -> Score | None:
+        """Return what to expect of ``best_at`` on a tile that nobody has tuned on, as ``kept_out`` is of ``best``.
+
+        Each tile is scored at the thresholds that ``best_at`` finds on the others, and where they do not reach what is
+        wanted, at those that come nearest; so the Score may fall short of it. None for a single tile.
+        """
+        name, wanted = one_rate(precision, recall)
+        if len(self.counts) < 2:
+            return None
+        everything = self.counts.sum(axis=0)
+        return Score(*sum(tile[point_at(everything - tile, name, wanted)] for tile in self.counts).tolist())
+
     def at(self, point: Sequence[int]) -> Thresholds:
         """Return the Thresholds at a point of the grid, four indices."""
         mask, seed, border, min_area = (self.axes[name][index] for name, index in zip(AXES, point, strict=True))
@@ -76,9 +108,7 @@ class Sweep:
 
         ax = plt.subplots(figsize=(5.6, 4.6), layout="constrained")[1] if ax is None else ax
         seed, border = self.axes["seed"], self.axes["border"]
-        mesh = ax.pcolormesh(
-            border, seed, self.plane(), cmap="viridis", vmin=0, vmax=max(0.01, self.best_f1), shading="nearest"
-        )
+        mesh = ax.pcolormesh(border, seed, self.plane(), cmap="viridis", shading="nearest")  # from the lowest to the highest
         ax.figure.colorbar(mesh, ax=ax, label="F1 at IoU 0.5")
         for name, thresholds, marker in (("published", PUBLISHED, "s"), ("best", self.best, "*")):
             ax.scatter(
@@ -88,6 +118,46 @@ class Sweep:
         ax.set(xlabel="border threshold", ylabel="seed threshold", title=self.title())
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
         return ax
+
+    def plot_rates(self, marks: Mapping[str, Thresholds | Score] | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw precision over recall of every point of the grid; return the matplotlib Axes.
+
+        The line joins the points that no other beats in both. ``known`` and the best F1 are marked, and so is what ``marks``
+        holds: Thresholds on the grid, or a Score or Match such as ``{"present": tuner.match}``.
+        """
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots(figsize=(5.6, 4.6), layout="constrained")[1] if ax is None else ax
+        counts = self.counts.sum(axis=0)
+        recall, precision = (rate_of(counts, name).ravel() for name in ("recall", "precision"))
+        ax.plot(recall, precision, ".", color="0.7", label="the grid")
+        order = np.lexsort((-precision, -recall))
+        order = order[np.isfinite(precision + recall)[order]]
+        front = order[precision[order] >= np.maximum.accumulate(precision[order])] if order.size else order
+        ax.plot(recall[front], precision[front], "-", color="black", linewidth=1, label="not beaten in both")
+        shown = self.known | {"best F1": self.best} | dict(marks or {})
+        for i, (name, mark) in enumerate(shown.items()):
+            score = self.score(mark) if isinstance(mark, Thresholds) else mark
+            ax.plot(
+                score.recall,
+                score.precision,
+                "sD*oP^vX"[i % 8],
+                markersize=11,
+                markeredgecolor="black",
+                clip_on=False,
+                label=name,
+            )
+        ax.set(xlabel="recall", ylabel="precision", title=self.title())
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False)
+        return ax
+
+    def score(self, thresholds: Thresholds) -> Score:
+        """Return the Score of Thresholds on the grid, pooled over the tiles; raise ValueError for those beside it."""
+        values = [getattr(thresholds, name) for name in AXES]
+        if not all(value in self.axes[name] for name, value in zip(AXES, values, strict=True)):
+            raise ValueError(f"{thresholds} is no point of this grid, whose values are {self.axes}. Sweep them as well.")
+        point = tuple(self.axes[name].index(value) for name, value in zip(AXES, values, strict=True))
+        return Score(*self.counts.sum(axis=0)[point].tolist())
 
     def title(self) -> str:
         """Return what the plot shows in a line or two."""
@@ -143,12 +213,19 @@ def sweep(
         found = match(truth, label_instances(maps, thresholds), iou, small)
         return found.tp, found.fp, found.fn
 
-    from tqdm.auto import tqdm
+    from ..progress import Progress
 
+    known = {"published": PUBLISHED}
+    if "thresholds" in (tiles[0][0].origin or {}):
+        known["card"] = tiles[0][0].card
+    points += known.values()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = list(product([(maps.rounded(), truth) for maps, truth in tiles], points))
-        counts = list(tqdm(pool.map(counted, jobs), "sweep", len(jobs), leave=False))
-    return Sweep(axes, np.array(counts).reshape(len(tiles), *(len(values) for values in axes.values()), 3))
+        counted_all = list(Progress(pool.map(counted, jobs), "sweep", len(jobs), leave=False))
+    counts = np.array(counted_all).reshape(len(tiles), len(points), 3)
+    shape = (len(tiles), *(len(values) for values in axes.values()), 3)
+    scores = [Score(*pooled) for pooled in counts[:, -len(known) :].sum(axis=0).tolist()]
+    return Sweep(axes, counts[:, : -len(known)].reshape(shape), dict(zip(known, scores, strict=True)))
 
 
 def grid(name: str, values: Values) -> tuple[float, ...]:
@@ -170,3 +247,26 @@ def best_point(f1: np.ndarray) -> tuple[int, ...]:
     """Return the indices of the highest F1; among several, of the one nearest to their mean."""
     tops = np.argwhere(f1 == f1.max())
     return tuple(tops[np.argmin(((tops - tops.mean(axis=0)) ** 2).sum(axis=1))].tolist())
+
+
+def one_rate(precision: float | None, recall: float | None) -> tuple[str, float]:
+    """Return which of the two rates is wanted, and how much of it."""
+    given = [(name, value) for name, value in (("precision", precision), ("recall", recall)) if value is not None]
+    if len(given) != 1 or not 0 <= given[0][1] <= 1:
+        raise ValueError(f"precision is {precision} and recall {recall}; give one of the two, from 0 to 1: precision=0.95.")
+    return given[0]
+
+
+def rate_of(counts: np.ndarray, name: str) -> np.ndarray:
+    """Return "precision" or "recall" of (..., 3) counts of tp, fp and fn; NaN where it would divide by nothing."""
+    tp, wrong = counts[..., 0], counts[..., {"precision": 1, "recall": 2}[name]]
+    return np.where(tp + wrong == 0, np.nan, tp / np.maximum(tp + wrong, 1))
+
+
+def point_at(counts: np.ndarray, name: str, wanted: float) -> tuple[int, ...]:
+    """Return the point of the best other rate where the rate ``name`` is ``wanted`` or more, or else comes nearest to it."""
+    first = np.nan_to_num(rate_of(counts, name), nan=-1)
+    second = np.nan_to_num(rate_of(counts, "recall" if name == "precision" else "precision"), nan=-1)
+    fits = first >= min(wanted, first.max())
+    fits &= second == second[fits].max()
+    return best_point(np.where(fits, first, -2))

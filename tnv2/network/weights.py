@@ -155,9 +155,10 @@ def fetch_from_drive(link: str, path: Path) -> None:
     """Write the file behind a Google Drive link to ``path``, with a progress bar; raises ConnectionError if it cannot."""
     import gdown  # optional
     from gdown.exceptions import DownloadError
-    from tqdm.auto import tqdm
 
-    with tqdm(desc=FILES["published"], unit="B", unit_scale=True, leave=False) as bar:
+    from ..progress import Progress
+
+    with Progress(desc=FILES["published"], unit="B", unit_scale=True, leave=False) as bar:
 
         def show(came: int, total: int | None) -> None:
             bar.total = total

@@ -47,14 +47,15 @@ def blended(
     The scene is padded by reflection (without repeating the edge pixel) to multiples of 32, split evenly, and the padding is
     cut off the maps again. A bar shows progress where there is more than one window.
     """
-    from tqdm.auto import tqdm
+
+    from ..progress import Progress
 
     (above, tall), (left, wide) = (padded(length) for length in shape)
     rows, columns = mirrored(above, tall, shape[0]), mirrored(left, wide, shape[1])
     downs, acrosses = spans(tall), spans(wide)
     total = np.zeros((2, len(downs[0][1]), wide), np.float32)  # of the rows from ``top`` on
     count = len(downs) * len(acrosses)
-    with tqdm(total=count, desc="windows", unit="", leave=False, disable=count == 1) as bar:
+    with Progress(total=count, desc="windows", unit="", leave=False, disable=count == 1) as bar:
         for (top, down), (following, _) in zip(downs, [*downs[1:], (tall, None)], strict=True):
             chosen = rows[top : top + len(down)]
             band = read(chosen.min(), chosen.max() + 1)

@@ -9,10 +9,9 @@ from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from ..files import expanded
 from ..network import ABN, TernausNetV2, load_model, save_model
+from ..progress import Progress
 from ..tiles import find_tiles
 from .calibration import calibrated
 from .choosing import scores
@@ -59,7 +58,7 @@ def main() -> None:
         save_model(model, arguments.out, model.thresholds, model.copes_without_mul)
         if scored:
             row = {"step": step} | {name: round(score, 4) for name, score in scores(model, scored).items()}
-            tqdm.write(json.dumps(row))
+            Progress.write(json.dumps(row))
             new = not table.exists()
             with table.open("a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([row.keys(), row.values()] if new else [row.values()])

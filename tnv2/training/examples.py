@@ -8,10 +8,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from ..files import PathLike, expanded
 from ..network import scaled
+from ..progress import Progress
 from ..scenes import render_layout
 from ..tiles import Tile
 from .targets import border_target
@@ -105,7 +105,7 @@ def layout_tiles(folder: PathLike, count: int, seed: int = 0) -> list[Tile]:
         raise FileNotFoundError(f"{folder} holds no .png masks. Pass the folder that does.")
     chosen = np.random.default_rng(seed).choice(len(paths), min(count, len(paths)), replace=False)
     masks = (read_picture(paths[i])[..., 0] > 0 for i in chosen)
-    return [render_layout(seed + i, mask) for i, mask in enumerate(tqdm(masks, "layouts", len(chosen)))]
+    return [render_layout(seed + i, mask) for i, mask in enumerate(Progress(masks, "layouts", len(chosen)))]
 
 
 def read_picture(path: Path) -> np.ndarray:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from ..files import PathLike
 from ..instances import Thresholds
 from ..network import ABN, NormAct, TernausNetV2, best_precision, chosen_device, placed
+from ..progress import Progress
 from ..scenes import render_scene
 from ..tiles import Tile
 from .checkpoints import Part, keep, restore
@@ -37,7 +37,7 @@ def crops_of(
 ) -> Crops:
     """Return the Crops of a training: from scenes drawn now, from labelled tiles, from pictures whose touching buildings are
     merged, and from other sources."""
-    scenes = [render_scene(10_000 + i, 512).tile for i in tqdm(range(settings.scenes), "scenes")]
+    scenes = [render_scene(10_000 + i, 512).tile for i in Progress(range(settings.scenes), "scenes")]
     groups = {"tiles": [example(tile, False) for tile in tiles], "pictures": [example(tile, True) for tile in pictures]}
     real = [Source(name, examples) for name, examples in groups.items() if examples] + list(sources)
     if not (scenes or real):
@@ -91,7 +91,7 @@ def train(
     state: dict[str, Part] = {"model": model, "averaged": averaged, "optimiser": optimiser}
     step, seconds = restore(checkpoint, settings, state)
     journal = Journal(log, step) if log else None
-    bar = tqdm(total=None if settings.minutes else settings.steps, initial=step, desc="training", mininterval=10)
+    bar = Progress(total=None if settings.minutes else settings.steps, initial=step, desc="training", mininterval=10)
     before = kept = time.monotonic()
     while (done := part_done(settings, step, seconds)) < 1:
         rate = settings.rate * warmth(done)

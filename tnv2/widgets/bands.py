@@ -1,17 +1,18 @@
 """BandViewer: a tile's bands as colours, and what two of its pixels say in all bands."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import index
 from typing import Any
 
-import ipywidgets
 import numpy as np
 import traitlets
 
 from ..pictures import COMPOSITES, PALETTE, difference_map, normalised_difference, scaled
 from ..tiles import BANDS, Tile, checked_image, checked_tile
-from .views import Chart, Picture, binned
+from .controls import Choice, Stretch
+from .stills import Still, png
+from .views import STYLE, binned, joined
 
 # WorldView-3's bands, from and to in nm.
 RANGES = ((400, 450), (450, 510), (510, 580), (585, 625), (630, 690), (705, 745), (770, 895), (860, 1040))
@@ -20,11 +21,12 @@ NAMED = {name: tuple(BANDS[band] for band in three) for name, three in COMPOSITE
 INDICES = {"NDVI": ("NIR1", "red"), "NDWI": ("green", "NIR1")}
 MEANINGS = {"NDVI": "NDVI, high for living plants", "NDWI": "NDWI, high for open water"}
 ANY, NO_INDEX = "any three", "none"
+NOTE = "This tile has no MUL bands: RGB alone has one composite, no NDVI or NDWI, and three points a spectrum."
 TAILS = (0.1, 99.9)  # a histogram leaves out the rest, or a few glints would squeeze it to the left
 RED, GREEN, BLUE = (f"rgb{tuple(PALETTE[i].tolist())}" for i in (5, 2, 4))  # of lines; colour-blind readers tell them apart
 
 
-class BandViewer(ipywidgets.VBox):
+class BandViewer(Still):
     """Any three bands as red, green and blue, NDVI and NDWI, a stretch with its histogram, and the spectra of two pixels.
 
     tile : Tile; without MUL bands, only what RGB can show is offered.
@@ -34,7 +36,7 @@ class BandViewer(ipywidgets.VBox):
     A click on a picture chooses a pixel, the next click a second one; then the older of the two is replaced. By keyboard:
     Tab to the picture, arrow keys move the newest pixel (with Shift by ten), Enter starts another.
 
-    The controls are ipywidgets, read and set through ``.value``: ``composite`` ("true colour", "false colour", "red edge",
+    The controls are read, set and observed through ``.value``: ``composite`` ("true colour", "false colour", "red edge",
     "coastal", "any three"), the bands shown as ``red``, ``green`` and ``blue`` ("coastal" ... "NIR2"), ``index`` ("none",
     "NDVI", "NDWI") and ``stretch`` (low and high percentile). Beside them there are
 
@@ -43,6 +45,28 @@ class BandViewer(ipywidgets.VBox):
     ``bands``, ``wavelengths`` : the names of the tile's bands in file order, and (B,) their centres in nm;
     ``pixels`` : a list of at most two (row, column), may be set; ``spectra`` : (N, B), their counts.
     """
+
+    _renews = ("_pngs", "_marks")
+    _esm = joined("dom.js", "chart.js", "picture.js", "viewer.js")
+    _css = STYLE
+
+    _composite = traitlets.Unicode().tag(sync=True)
+    _red = traitlets.Unicode().tag(sync=True)
+    _green = traitlets.Unicode().tag(sync=True)
+    _blue = traitlets.Unicode().tag(sync=True)
+    _index = traitlets.Unicode().tag(sync=True)
+    _stretch: traitlets.List[float] = traitlets.List().tag(sync=True)
+    _held: traitlets.List[str] = traitlets.List().tag(sync=True)
+    _choices = traitlets.Dict().tag(sync=True)
+    _name = traitlets.Unicode().tag(sync=True)
+    _shape: traitlets.List[int] = traitlets.List().tag(sync=True)
+    _titles: traitlets.List[str] = traitlets.List().tag(sync=True)
+    _pngs: traitlets.List[bytes] = traitlets.List().tag(sync=True)
+    _shows = traitlets.Unicode().tag(sync=True)
+    _note = traitlets.Unicode().tag(sync=True)
+    _marks: traitlets.List[list[int]] = traitlets.List().tag(sync=True)
+    _histogram = traitlets.Dict().tag(sync=True)
+    _spectrum = traitlets.Dict().tag(sync=True)
 
     def __init__(self, tile: Tile, native_mul: np.ndarray | None = None) -> None:
         checked_tile(tile)
@@ -57,16 +81,32 @@ class BandViewer(ipywidgets.VBox):
         self._newest = -1
         self._lock, self._settling = threading.RLock(), False  # the browser's messages arrive in a thread of their own
         self._make_controls()
-        self._make_views()
-        controls = ipywidgets.VBox([self.composite, self.red, self.green, self.blue, self.index, self.stretch])
-        pictures = ipywidgets.HBox(self._views).add_class("tnv2-viewer-pictures")
-        panel = ipywidgets.VBox([controls, self._histogram, self._spectrum]).add_class("tnv2-viewer-panel")
-        note = "This tile has no MUL bands: RGB alone has one composite, no NDVI or NDWI, and three points a spectrum."
-        notes = [ipywidgets.Label(note).add_class("tnv2-viewer-note")] if tile.mul is None else []
-        super().__init__([*notes, pictures, panel])
-        self.add_class("tnv2-viewer").add_class("tnv2-viewer-single" if native_mul is None else "tnv2-viewer-pair")
+        super().__init__(
+            _choices={name: {"text": c.text, "help": c.purpose, "options": c.pairs} for name, c in self._choosers.items()},
+            _name=tile.name,
+            _shape=list(tile.shape),
+            _titles=self._titled(),
+            _note=NOTE if tile.mul is None else "",
+        )
+        for name, control in self._controls.items():
+            self._tie(name, control)
+        self.on_msg(self._asked)
         self._draw()
         self._plot_spectra()
+
+    def _tie(self, name: str, control: Choice | Stretch) -> None:
+        """Hold a control and the trait that the browser sees of it equal, and draw where they change."""
+
+        def out(change: traitlets.Bunch) -> None:
+            setattr(self, f"_{name}", list(change.new) if isinstance(control, Stretch) else change.new)
+
+        def back(change: traitlets.Bunch) -> None:
+            control.value = tuple(change.new) if isinstance(control, Stretch) else change.new
+
+        out(traitlets.Bunch(new=control.value))
+        control.observe(out, "value")
+        self.observe(back, f"_{name}")
+        control.observe(self._changed, "value")
 
     @property
     def pixels(self) -> list[tuple[int, int]]:
@@ -89,33 +129,30 @@ class BandViewer(ipywidgets.VBox):
     def _make_controls(self) -> None:
         full = self._tile.mul is not None
         options = [(f"{name}, {centre:.0f} nm", name) for name, centre in CENTRES.items() if name in self.bands]
-        self.composite = dropdown("composite", [*NAMED, ANY] if full else ["true colour"], "named choices of three bands")
+        named = [*NAMED, ANY] if full else ["true colour"]
+        self.composite = Choice(named, "true colour", "composite", "named choices of three bands")
         self.red, self.green, self.blue = self._chosen = tuple(
-            dropdown(f"as {name}", options, f"the band that is shown as {name}", name) for name in ("red", "green", "blue")
+            Choice(options, name, f"as {name}", f"the band that is shown as {name}") for name in ("red", "green", "blue")
         )
-        self.index = dropdown("index", [NO_INDEX, *INDICES] if full else [NO_INDEX], "a map of two bands, from -1 to 1")
-        self.stretch = ipywidgets.FloatRangeSlider(
-            value=(2, 98), min=0, max=100, step=0.5, readout_format=".1f", description="stretch %", layout={"width": "auto"},
-            tooltip="the percentiles of the counts that become darkest and brightest",
-        )  # fmt: skip
-        for control in (self.composite, *self._chosen, self.index):
-            control.disabled = not full
-        for control in (self.composite, *self._chosen, self.index, self.stretch):
-            control.observe(self._changed, "value")
+        indices = [NO_INDEX, *INDICES] if full else [NO_INDEX]
+        self.index = Choice(indices, NO_INDEX, "index", "a map of two bands, from -1 to 1")
+        self.stretch = Stretch(value=(2, 98))
+        three = zip(("red", "green", "blue"), self._chosen, strict=True)
+        self._choosers = {"composite": self.composite, **dict(three), "index": self.index}
+        for chooser in self._choosers.values():
+            chooser.disabled = not full
+        self._controls: dict[str, Choice | Stretch] = {**self._choosers, "stretch": self.stretch}
 
-    def _make_views(self) -> None:
+    def _titled(self) -> list[str]:
+        """Return what stands over the picture, or over each of the two."""
         where, height = self._tile.georeference, self._tile.shape[0]
         ground = where.ground(self._tile.shape) if where else None
         size = None if ground is None else np.linalg.norm(ground[:, 1])  # from row to row
-        titles = [""]
-        if self._native is not None:
-            ratio = height / len(self._native)
-            native = f"native, {ratio * size:.2g} m" if size else f"native, {ratio:.2g} times as wide pixels"
-            titles = [native, f"pan-sharpened, {size:.2g} m" if size else "pan-sharpened"]
-        self._views = [Picture(title=title, name=self._tile.name, shape=list(self._tile.shape)) for title in titles]
-        for view in self._views:
-            view.on_msg(self._asked)
-        self._histogram, self._spectrum = Chart(), Chart()
+        if self._native is None:
+            return [""]
+        ratio = height / len(self._native)
+        native = f"native, {ratio * size:.2g} m" if size else f"native, {ratio:.2g} times as wide pixels"
+        return [native, f"pan-sharpened, {size:.2g} m" if size else "pan-sharpened"]
 
     def _changed(self, change: traitlets.Bunch) -> None:
         """Draw once, after the composite and its three bands agree."""
@@ -142,11 +179,12 @@ class BandViewer(ipywidgets.VBox):
             for control in (self.composite, *self._chosen):
                 control.disabled = has_index
         images = [self._image] if self._native is None else [self._image, self._native]
-        pictures = self._differences(images) if has_index else self._composites(images)
-        self.picture, self.native_picture = [*pictures, None][:2]
-        shows = self.index.value if has_index else f"{self.composite.value}: {', '.join(self._three())}"
-        for view, picture in zip(self._views, reversed(pictures), strict=True):
-            view.show(picture, shows)
+        with self.hold_sync():
+            pictures = self._differences(images) if has_index else self._composites(images)
+            self.picture, self.native_picture = [*pictures, None][:2]
+            self._shows = self.index.value if has_index else f"{self.composite.value}: {', '.join(self._three())}"
+            self._pngs = [png(picture) for picture in reversed(pictures)]
+            self._held = [name for name, control in self._controls.items() if control.disabled]
 
     def _composites(self, images: list[np.ndarray]) -> list[np.ndarray]:
         """Return three bands of each image as a picture, all between the limits of the first; draw its histogram."""
@@ -161,7 +199,7 @@ class BandViewer(ipywidgets.VBox):
             lines.append(
                 binned(images[0][seen][..., i], span, f"{three[i]}, {dark:.4g} to {bright:.4g}", colour, (dark, bright))
             )
-        self._histogram.draw("histogram", self._unit(), "pixels", lines, steps=True)
+        self._histogram = drawing("histogram", self._unit(), "pixels", lines, steps=True)
         return [self._on_paper(scaled(image, *limits)) for image in images]
 
     def _differences(self, images: list[np.ndarray]) -> list[np.ndarray]:
@@ -170,7 +208,7 @@ class BandViewer(ipywidgets.VBox):
         maps = [normalised_difference(image[..., BANDS.index(first)], image[..., BANDS.index(second)]) for image in images]
         line = binned(maps[0][self._tile.valid], (-1, 1), f"({first} - {second}) / ({first} + {second})", "currentColor")
         bar = [f"rgb{tuple(colour)}" for colour in difference_map(np.linspace(-1, 1, 65)[None])[0].tolist()]
-        self._histogram.draw("histogram", MEANINGS[name], "pixels", [line], steps=True, bar=bar)
+        self._histogram = drawing("histogram", MEANINGS[name], "pixels", [line], steps=True, bar=bar)
         self.limits = None
         return [self._on_paper(difference_map(each)) for each in maps]
 
@@ -186,14 +224,20 @@ class BandViewer(ipywidgets.VBox):
             for i, ((row, column), counts) in enumerate(zip(self._pixels, self.spectra.tolist(), strict=True))
         ]  # fmt: skip
         hint = "" if lines else "Click the picture to see a pixel in all bands; click again to compare."
-        self._spectrum.draw("spectrum", "wavelength, nm", self._unit(), lines, span=[400, 1000], hint=hint)
-        for view in self._views:
-            view.pixels = [list(pixel) for pixel in self._pixels]
+        with self.hold_sync():
+            self._spectrum = drawing("spectrum", "wavelength, nm", self._unit(), lines, span=[400, 1000], hint=hint)
+            self._marks = [list(pixel) for pixel in self._pixels]
+
+    def seen(self) -> tuple[np.ndarray, list[str]]:
+        """Return the picture, the pan-sharpened one of two, and what it shows."""
+        stretch = "" if self.limits is None else f", {self.stretch.value[0]:g} to {self.stretch.value[1]:g} %"
+        chosen = [f"pixel {i + 1}: row {row}, column {column}" for i, (row, column) in enumerate(self._pixels)]
+        return np.asarray(self.picture), [self._shows + stretch, *chosen]
 
     def _unit(self) -> str:
         return "value" if self._image.dtype == np.float32 else "counts"
 
-    def _asked(self, view: Picture, content: dict[str, Any], buffers: list[memoryview]) -> None:
+    def _asked(self, viewer: "BandViewer", content: dict[str, Any], buffers: list[memoryview]) -> None:
         """Choose the pixel that was clicked, or move the newest one by a key's step."""
         with self._lock:
             moved = "step" in content and not content["fresh"] and self._pixels
@@ -207,12 +251,9 @@ class BandViewer(ipywidgets.VBox):
         return np.clip(np.add(start, step), 0, np.array(self._tile.shape) - 1).tolist()
 
 
-def dropdown(
-    description: str, options: Sequence[str] | Sequence[tuple[str, str]], tooltip: str, value: str | None = None
-) -> ipywidgets.Dropdown:
-    """Return a Dropdown as wide as its column, at its first option unless told."""
-    chosen, layout = options[0] if value is None else value, {"width": "auto"}
-    return ipywidgets.Dropdown(options=options, value=chosen, description=description, tooltip=tooltip, layout=layout)
+def drawing(title: str, x: str, y: str, lines: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
+    """Return what chart.js draws: dicts with "x", "y", "label" and "colour"; title, x and y are texts."""
+    return {"title": title, "x": x, "y": y, "lines": lines, **rest}
 
 
 def checked_pixels(pixels: Iterable[tuple[int, int]], shape: tuple[int, int]) -> list[tuple[int, int]]:

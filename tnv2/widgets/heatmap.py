@@ -2,17 +2,21 @@
 
 from dataclasses import replace
 
-import anywidget
 import numpy as np
 import traitlets
 
 from ..instances import PUBLISHED, Sweep, Thresholds, best_point
+from .stills import Still
 from .tuner import ThresholdTuner
 from .views import STYLE, joined
 
+BAR = 50  # steps of the colour bar
 
-class SweepMap(anywidget.AnyWidget):
+
+class SweepMap(Still):
     """F1 over seed and border thresholds; a click on a cell, or the arrow keys, move a tuner there.
+
+    The colours go from the lowest score on the map to the highest; the bar has their numbers.
 
     sweep : Sweep. tuner : ThresholdTuner to move, whose button *best* then leads to the sweep's best; None for none.
 
@@ -26,6 +30,7 @@ class SweepMap(anywidget.AnyWidget):
     borders: traitlets.List[float] = traitlets.List().tag(sync=True)
     scores: traitlets.List[list[float]] = traitlets.List().tag(sync=True)
     colours: traitlets.List[list[str]] = traitlets.List().tag(sync=True)
+    bar: traitlets.List[str] = traitlets.List().tag(sync=True)
     published: traitlets.List[int] = traitlets.List().tag(sync=True)
     best: traitlets.List[int] = traitlets.List().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
@@ -39,6 +44,7 @@ class SweepMap(anywidget.AnyWidget):
             borders=list(sweep.axes["border"]),
             scores=sweep.plane().tolist(),
             colours=colours_of(sweep.plane()),
+            bar=colours_of(np.linspace(0, 1, BAR)[None])[0],
             published=cell_of(sweep, PUBLISHED),
             best=[seed, border],
             title=sweep.title(),
@@ -65,6 +71,16 @@ class SweepMap(anywidget.AnyWidget):
             )
         self.point = cell
 
+    def seen(self) -> tuple[np.ndarray, list[str]]:
+        """Return what ``sweep.plot`` draws."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        canvas = FigureCanvasAgg(Figure(figsize=(5.6, 4.6), dpi=90, layout="constrained"))
+        self.sweep.plot(canvas.figure.subplots())
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3], []
+
     @traitlets.validate("point")
     def _within(self, proposal: traitlets.Bunch) -> list[int]:
         point = proposal["value"]
@@ -86,8 +102,9 @@ def cell_of(sweep: Sweep, thresholds: Thresholds) -> list[int]:
 
 
 def colours_of(plane: np.ndarray) -> list[list[str]]:
-    """Return each cell's colour as CSS, dark for an F1 of 0 to bright for the highest."""
+    """Return each cell's colour as CSS, dark for the lowest F1 to bright for the highest."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    return [[to_hex(colour) for colour in row] for row in colormaps["viridis"](plane / max(plane.max(), 1e-9))]
+    share = (plane - plane.min()) / max(np.ptp(plane), 1e-9)
+    return [[to_hex(colour) for colour in row] for row in colormaps["viridis"](share)]

@@ -2,22 +2,22 @@
 
 from dataclasses import asdict
 
-import anywidget
 import numpy as np
 import traitlets
 
 from ..files import PathLike, expanded, write_text
 from ..instances import Match, Probabilities, Recipe, Thresholds, label_instances, match
-from ..pictures import PALETTE, false_colour, probability_map, true_colour
+from ..pictures import PALETTE, false_colour, overlay, probability_map, true_colour
 from ..tiles import Tile, checked_tile
 from .handouts import SCRIPT, handout
+from .stills import Still
 from .views import source
 
 PRACTICE = Thresholds(mask=0.3, seed=0.8, border=0.8)  # of a first-place solution on the same network
 THRESHOLDS = ("mask", "seed", "border", "min_area")
 
 
-class ThresholdTuner(anywidget.AnyWidget):
+class ThresholdTuner(Still):
     """Sliders that move buildings at display speed: the browser thresholds, floods, scores and draws by itself.
 
     tile : Tile, the picture under the instances; with ``truth``, the score is shown beside them.
@@ -25,9 +25,11 @@ class ThresholdTuner(anywidget.AnyWidget):
     thresholds : Thresholds to start from; if left out, those of the network's model card, or else the published demo's.
 
     ``mask``, ``seed``, ``border``, ``min_area``, ``show``, ``under``, ``opacity`` and ``outlines`` are traits: read, set or
-    link them like those of any ipywidget. ``best`` may be set to the Thresholds of a search; a button goes there.
+    link them like those of any ipywidget. ``best``, ``precise`` and ``complete`` may be set to the Thresholds of a search; a
+    button goes to each.
     """
 
+    _renews = (*THRESHOLDS, "opacity")
     _esm = SCRIPT
     _css = source("tuner.css")
 
@@ -99,11 +101,32 @@ class ThresholdTuner(anywidget.AnyWidget):
     @property
     def best(self) -> Thresholds | None:
         """The Thresholds behind the button *best*, or None; set it after a search."""
-        return Thresholds(**self._presets["best"]) if "best" in self._presets else None
+        return self._preset("best")
 
     @best.setter
     def best(self, thresholds: Thresholds) -> None:
         self._presets = self._presets | {"best": asdict(thresholds)}
+
+    @property
+    def precise(self) -> Thresholds | None:
+        """The Thresholds behind the button *precise*, or None; set it to ``found.best_at(precision=0.95)``, say."""
+        return self._preset("precise")
+
+    @precise.setter
+    def precise(self, thresholds: Thresholds) -> None:
+        self._presets = self._presets | {"precise": asdict(thresholds)}
+
+    @property
+    def complete(self) -> Thresholds | None:
+        """The Thresholds behind the button *complete*, or None; set it to ``found.best_at(recall=0.9)``, say."""
+        return self._preset("complete")
+
+    @complete.setter
+    def complete(self, thresholds: Thresholds) -> None:
+        self._presets = self._presets | {"complete": asdict(thresholds)}
+
+    def _preset(self, name: str) -> Thresholds | None:
+        return Thresholds(**self._presets[name]) if name in self._presets else None
 
     @property
     def labels(self) -> np.ndarray:
@@ -119,6 +142,14 @@ class ThresholdTuner(anywidget.AnyWidget):
     def recipe(self) -> Recipe:
         """The Recipe of ``labels``: keep it with ``.save(path)``, or print it as Python code."""
         return Recipe.of(self.tile, self.probabilities, self.thresholds)
+
+    def seen(self) -> tuple[np.ndarray, list[str]]:
+        """Return the buildings on the tile, their figures and the thresholds."""
+        labels = self.labels
+        found = None if self.tile.truth is None else match(self.tile.truth, labels)
+        rates = f"; F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}" if found else ""
+        thresholds = ", ".join(f"{name} {getattr(self, name):g}" for name in THRESHOLDS)
+        return overlay(true_colour(self.tile), labels, self.opacity), [f"{labels.max()} buildings{rates}", thresholds]
 
     def save_handout(self, path: PathLike) -> None:
         """Write the tuner as it stands to one HTML file that opens from disk, with the same controls and scores."""
