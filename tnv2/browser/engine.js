@@ -86,7 +86,7 @@ function connectSeeds(space, building, border, seed, limit) {
 }
 
 /** @param {Int32Array} parents @param {number} group */
-function root(parents, group) {
+export function root(parents, group) {
   while (parents[group] !== group) group = parents[group] = parents[parents[group]];
   return group;
 }

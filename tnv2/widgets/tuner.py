@@ -1,17 +1,32 @@
 """Widgets: state in Python, views in the browser that only render."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import numpy as np
 import traitlets
 
 from ..files import PathLike, expanded, write_text
-from ..instances import Match, Probabilities, Recipe, Thresholds, label_instances, match
+from ..instances import (
+    Edit,
+    Edited,
+    Match,
+    Probabilities,
+    Recipe,
+    Thresholds,
+    checked_edits,
+    edited,
+    label_instances,
+    match,
+)
 from ..pictures import PALETTE, false_colour, probability_map, true_colour
 from ..tiles import Tile, checked_tile
 from .handouts import SCRIPT, handout
 from .views import source
+
+if TYPE_CHECKING:
+    import geopandas
 
 PRACTICE = Thresholds(mask=0.3, seed=0.8, border=0.8)  # of a first-place solution on the same network
 THRESHOLDS = ("mask", "seed", "border", "min_area")
@@ -26,6 +41,9 @@ class ThresholdTuner(anywidget.AnyWidget):
 
     ``mask``, ``seed``, ``border``, ``min_area``, ``show``, ``under``, ``opacity`` and ``outlines`` are traits: read, set or
     link them like those of any ipywidget. ``best`` may be set to the Thresholds of a search; a button goes there.
+
+    ``edits`` is a trait, too: what was mended by hand, a list of dicts such as {"kind": "delete", "at": [[12, 40]]}, which
+    ``tnv2.edited`` explains. Set it as a whole; a list that is changed in place is not seen.
     """
 
     _esm = SCRIPT
@@ -39,6 +57,7 @@ class ThresholdTuner(anywidget.AnyWidget):
     under = traitlets.Enum(["tile", "false colour", "building map", "border map"], "tile").tag(sync=True)
     opacity = traitlets.Float(0.4, min=0, max=1).tag(sync=True)
     outlines = traitlets.Bool(True).tag(sync=True)
+    edits: traitlets.List[Edit] = traitlets.List().tag(sync=True)
 
     _name = traitlets.Unicode().tag(sync=True)
     _shape: traitlets.List[int] = traitlets.List().tag(sync=True)
@@ -105,10 +124,19 @@ class ThresholdTuner(anywidget.AnyWidget):
     def best(self, thresholds: Thresholds) -> None:
         self._presets = self._presets | {"best": asdict(thresholds)}
 
+    @traitlets.validate("edits")
+    def _checked_edits(self, proposal: dict[str, Any]) -> list[Edit]:
+        return checked_edits(proposal["value"], self._shape or None)
+
+    @property
+    def edited(self) -> Edited:
+        """The Edited at the present thresholds: ``labels``, which of them are ``by_hand``, which edits are ``waiting``."""
+        return edited(label_instances(self.probabilities, self.thresholds), self.edits)
+
     @property
     def labels(self) -> np.ndarray:
-        """(H, W) int32 labels of the buildings at the present thresholds, the ones on the screen."""
-        return label_instances(self.probabilities, self.thresholds)
+        """(H, W) int32 labels of the buildings at the present thresholds after ``edits``, the ones on the screen."""
+        return self.edited.labels
 
     @property
     def match(self) -> Match | None:
@@ -118,7 +146,14 @@ class ThresholdTuner(anywidget.AnyWidget):
     @property
     def recipe(self) -> Recipe:
         """The Recipe of ``labels``: keep it with ``.save(path)``, or print it as Python code."""
-        return Recipe.of(self.tile, self.probabilities, self.thresholds)
+        return Recipe.of(self.tile, self.probabilities, self.thresholds, self.edits)
+
+    def to_geodataframe(self, simplify: float = 0.0, outline: str | None = None) -> "geopandas.GeoDataFrame":
+        """Return ``tnv2.to_geodataframe`` of ``labels`` with its column ``by_hand``: whether an edit made the building."""
+        from ..polygons import to_geodataframe
+
+        found = self.edited
+        return to_geodataframe(found.labels, self.tile, self.probabilities, simplify, outline, found.by_hand)
 
     def save_handout(self, path: PathLike) -> None:
         """Write the tuner as it stands to one HTML file that opens from disk, with the same controls and scores."""

@@ -1,0 +1,192 @@
+// @ts-check
+import { root } from "./engine.js";
+
+// Edits by hand on labels, by the rules of tnv2/instances/edits.py, pixel for pixel. Pure functions, no DOM.
+
+/** @typedef {import("./engine.js").Workspace} Workspace @typedef {[row: number, column: number]} Position */
+/** @typedef {{ kind: "delete" | "merge" | "split" | "add", at: Position[] }} Edit */
+/** Of each edit why it waits, "" where it acted; and whether an edit made the instance of that number.
+ * @typedef {{ waiting: string[], byHand: Uint8Array }} Mended */
+
+const GROWS = { body: 1, open: 2, larger: 3, smaller: 4 }; // what split knows of a pixel
+
+/** Apply edits to the labels, in their order; the result is space.labels, space.count and space.areas again.
+ * Buildings are deleted and merged in a table, and the pixels are numbered once, at the end: a thousand edits cost little.
+ * @param {Workspace} space @param {Edit[]} edits @returns {Mended} */
+export function mend(space, edits) {
+  const { stride, labels, count } = space;
+  const parents = Int32Array.from({ length: count + edits.length + 1 }, (_, id) => id);
+  const gone = new Uint8Array(parents.length), byHand = new Uint8Array(parents.length);
+  let next = count + 1;
+  const /** @type {(i: number) => number} */ owner = (i) => {
+    const id = labels[i] && root(parents, labels[i]);
+    return gone[id] ? 0 : id;
+  };
+  const /** @type {(place: Position) => number} */ at = ([row, column]) => (row + 1) * stride + 1 + column;
+  let /** @type {Uint8Array | null} */ marks = null;
+
+  const /** @type {Record<Edit["kind"], (places: Position[]) => string>} */ actions = {
+    delete: ([place]) => {
+      const id = owner(at(place));
+      gone[id] = id ? 1 : 0;
+      return id ? "" : "no building there";
+    },
+    merge: (places) => {
+      const [first, second] = places.map((place) => owner(at(place)));
+      if (!first || !second) return first || second ? "no building at one end" : "no building there";
+      if (first === second) return "both ends are in one building";
+      parents[second] = first;
+      byHand[first] = 1;
+      return "";
+    },
+    split: (places) => {
+      marks ??= new Uint8Array(labels.length);
+      const pixels = [...new Set(pixelLine(places).map(at))];
+      const body = bodyUnder(pixels, owner, stride, marks);
+      const smaller = body && half(body, new Set(pixels), stride, marks);
+      if (!body) return "no building under the line";
+      if (!smaller) return "the line does not cut a building in two";
+      byHand[owner(body[0])] = byHand[next] = 1;
+      for (const i of smaller) labels[i] = next;
+      next++;
+      return "";
+    },
+    add: (places) => {
+      let free = false;
+      for (const i of polygonPixels(places).map(at)) if (!owner(i)) { labels[i] = next; free = true; }
+      byHand[next] = free ? 1 : 0;
+      next += free ? 1 : 0;
+      return free ? "" : "buildings stand on all of it";
+    },
+  };
+  const waiting = edits.map(({ kind, at: places }) => actions[kind](places));
+  return { waiting, byHand: renumberOwners(space, owner, byHand, next) };
+}
+
+/** Number the owners 1..count in raster order of first pixels; return which of these are by hand.
+ * @param {Workspace} space @param {(i: number) => number} owner @param {Uint8Array} byHand of each owner
+ * @param {number} end of the owners */
+function renumberOwners(space, owner, byHand, end) {
+  const { width, height, stride, labels } = space;
+  const owners = Int32Array.from({ length: end }, (_, id) => -1 - id); // -1 - id until it is asked for
+  const numbers = new Int32Array(end), hand = new Uint8Array(end);
+  if (space.areas.length < end) space.areas = new Int32Array(end);
+  const { areas } = space;
+  let count = 0;
+  for (let row = 0; row < height; row++) {
+    for (let i = (row + 1) * stride + 1, last = i + width; i < last; i++) {
+      const id = labels[i];
+      if (!id) continue;
+      if (owners[id] < 0) owners[id] = owner(i);
+      const own = owners[id];
+      if (own && !numbers[own]) { numbers[own] = ++count; areas[count] = 0; hand[count] = byHand[own]; }
+      labels[i] = numbers[own];
+      if (own) areas[numbers[own]]++;
+    }
+  }
+  space.count = count;
+  return hand.slice(0, count + 1);
+}
+
+/** The pixels of the line through positions, in its order, each beside the one before. @param {Position[]} at */
+export function pixelLine(at) {
+  let [row, column] = at[0];
+  const /** @type {Position[]} */ pixels = [[row, column]];
+  for (const [endRow, endColumn] of at.slice(1)) {
+    const down = Math.abs(endRow - row), over = Math.abs(endColumn - column);
+    const south = Math.sign(endRow - row), east = Math.sign(endColumn - column);
+    for (let i = 0, j = 0; i < down || j < over;) {
+      if ((2 * i + 1) * over < (2 * j + 1) * down) { i++; row += south; } else { j++; column += east; }
+      pixels.push([row, column]);
+    }
+  }
+  return pixels;
+}
+
+/** The pixels of the polygon of positions: inside by the even-odd rule of their centres, or on its line.
+ * @param {Position[]} at */
+export function polygonPixels(at) {
+  const /** @type {Map<number, Set<number>>} */ rows = new Map(); // the columns of each row
+  const /** @type {Map<number, number[]>} */ crossings = new Map();
+  at.forEach(([top, left], n) => {
+    let [bottom, right] = at[(n + 1) % at.length];
+    if (top > bottom) [top, left, bottom, right] = [bottom, right, top, left];
+    for (let row = top; row < bottom; row++) {
+      const column = left + Math.ceil((row - top) * (right - left) / (bottom - top));
+      const known = crossings.get(row);
+      if (known) known.push(column); else crossings.set(row, [column]);
+    }
+  });
+  for (const [row, column] of pixelLine([...at, at[0]])) {
+    const known = rows.get(row);
+    if (known) known.add(column); else rows.set(row, new Set([column]));
+  }
+  for (const [row, columns] of crossings) {
+    columns.sort((a, b) => a - b);
+    const inside = /** @type {Set<number>} */ (rows.get(row));
+    for (let n = 0; n < columns.length; n += 2) for (let column = columns[n]; column < columns[n + 1]; column++) inside.add(column);
+  }
+  return [...rows].flatMap(([row, columns]) => Array.from(columns, (column) => /** @type {Position} */ ([row, column])));
+}
+
+/** @param {number} i @param {number} stride */
+function around(i, stride) {
+  return [i - stride - 1, i - stride, i - stride + 1, i - 1, i + 1, i + stride - 1, i + stride, i + stride + 1];
+}
+
+/** The body, a building's pixels connected 8 ways, that a line covers most of; null over background alone. marks stay as they were.
+ * @param {number[]} pixels of the line @param {(i: number) => number} owner @param {number} stride @param {Uint8Array} marks */
+function bodyUnder(pixels, owner, stride, marks) {
+  const /** @type {number[][]} */ bodies = [];
+  const onLine = new Set(pixels);
+  let /** @type {number[] | null} */ best = null;
+  let most = 0;
+  for (const start of pixels) {
+    const id = owner(start);
+    if (!id || marks[start]) continue;
+    const body = spreadOver(start, stride, (i) => !marks[i] && owner(i) === id, marks, GROWS.body);
+    bodies.push(body);
+    const covered = body.reduce((sum, i) => sum + (onLine.has(i) ? 1 : 0), 0);
+    if (covered > most) { most = covered; best = body; }
+  }
+  for (const body of bodies) for (const i of body) marks[i] = 0;
+  return best;
+}
+
+/** The pixels connected 8 ways with one of them, all marked. @param {number} start @param {number} stride
+ * @param {(i: number) => boolean} takes @param {Uint8Array} marks @param {number} mark */
+function spreadOver(start, stride, takes, marks, mark) {
+  const group = [start];
+  marks[start] = mark;
+  for (let n = 0; n < group.length; n++) {
+    for (const i of around(group[n], stride)) if (takes(i)) { marks[i] = mark; group.push(i); }
+  }
+  return group;
+}
+
+/** The smaller of the two halves that a line leaves of a body, both grown over what is left; null where it does not cut it.
+ * @param {number[]} body @param {Set<number>} onLine @param {number} stride @param {Uint8Array} marks */
+function half(body, onLine, stride, marks) {
+  for (const i of body) marks[i] = onLine.has(i) ? GROWS.open : GROWS.body;
+  const parts = [];
+  for (const start of body.slice().sort((a, b) => a - b)) { // so that of equals the first in raster order comes first
+    if (marks[start] === GROWS.body) parts.push(spreadOver(start, stride, (i) => marks[i] === GROWS.body, marks, GROWS.open));
+  }
+  const [larger, smaller] = parts.sort((a, b) => b.length - a.length);
+  if (smaller) {
+    for (const i of larger) marks[i] = GROWS.larger;
+    for (const i of smaller) marks[i] = GROWS.smaller;
+    let open = body.filter((i) => marks[i] === GROWS.open);
+    while (open.length) {
+      const turns = open.map((i) => {
+        const beside = around(i, stride).map((j) => marks[j]);
+        return [GROWS.larger, GROWS.smaller].find((mark) => beside.includes(mark)) ?? GROWS.open;
+      });
+      open.forEach((i, n) => { marks[i] = turns[n]; });
+      open = open.filter((i) => marks[i] === GROWS.open);
+    }
+  }
+  const grown = smaller ? body.filter((i) => marks[i] === GROWS.smaller) : null;
+  for (const i of body) marks[i] = 0;
+  return grown;
+}
