@@ -184,7 +184,7 @@ GOOD = np.ones((4, 5), np.int32)
         (3, "edits are int"),
         ([3], "edit 1 is 3"),
         ([edit("delete", (0, 0)), {"kind": "delete"}], "edit 2 is"),
-        ([edit("erase", (0, 0))], "kinds are delete, merge, split, add"),
+        ([edit("erase", (0, 0))], "kinds are delete, merge, split and add"),
         ([{"kind": ["delete"], "at": [[0, 0]]}], "edit 1 is"),
         ([edit("delete", (0, 0)) | {"by": "me"}], "edit 1 is"),
         ([edit("delete", (0, 0), (1, 1))], "delete takes 1 positions, not 2"),

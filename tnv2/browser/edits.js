@@ -129,37 +129,38 @@ export function polygonPixels(at) {
   return [...rows].flatMap(([row, columns]) => Array.from(columns, (column) => /** @type {Position} */ ([row, column])));
 }
 
-/** @param {number} i @param {number} stride */
-function around(i, stride) {
-  return [i - stride - 1, i - stride, i - stride + 1, i - 1, i + 1, i + stride - 1, i + stride, i + stride + 1];
+/** The steps to the eight pixels round one. @param {number} stride */
+function around(stride) {
+  return [-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1];
 }
 
 /** The body, a building's pixels connected 8 ways, that a line covers most of; null over background alone. marks stay as they were.
  * @param {number[]} pixels of the line @param {(i: number) => number} owner @param {number} stride @param {Uint8Array} marks */
 function bodyUnder(pixels, owner, stride, marks) {
-  const /** @type {number[][]} */ bodies = [];
-  const onLine = new Set(pixels);
-  let /** @type {number[] | null} */ best = null;
-  let most = 0;
+  const /** @type {Map<number, number>} */ bodyOf = new Map(); // of the line's pixels
+  const bodies = [];
   for (const start of pixels) {
     const id = owner(start);
     if (!id || marks[start]) continue;
-    const body = spreadOver(start, stride, (i) => !marks[i] && owner(i) === id, marks, GROWS.body);
-    bodies.push(body);
-    const covered = body.reduce((sum, i) => sum + (onLine.has(i) ? 1 : 0), 0);
-    if (covered > most) { most = covered; best = body; }
+    bodies.push(spreadOver(start, stride, (i) => !marks[i] && owner(i) === id, marks, GROWS.body));
+    for (const i of pixels) if (marks[i] && !bodyOf.has(i)) bodyOf.set(i, bodies.length - 1);
   }
   for (const body of bodies) for (const i of body) marks[i] = 0;
-  return best;
+  const covered = bodies.map(() => 0);
+  for (const n of bodyOf.values()) covered[n]++;
+  return bodies.length ? bodies[covered.indexOf(Math.max(...covered))] : null;
 }
 
 /** The pixels connected 8 ways with one of them, all marked. @param {number} start @param {number} stride
  * @param {(i: number) => boolean} takes @param {Uint8Array} marks @param {number} mark */
 function spreadOver(start, stride, takes, marks, mark) {
-  const group = [start];
+  const steps = around(stride), group = [start];
   marks[start] = mark;
   for (let n = 0; n < group.length; n++) {
-    for (const i of around(group[n], stride)) if (takes(i)) { marks[i] = mark; group.push(i); }
+    for (let k = 0; k < 8; k++) {
+      const i = group[n] + steps[k];
+      if (takes(i)) { marks[i] = mark; group.push(i); }
+    }
   }
   return group;
 }
@@ -167,19 +168,20 @@ function spreadOver(start, stride, takes, marks, mark) {
 /** The smaller of the two halves that a line leaves of a body, both grown over what is left; null where it does not cut it.
  * @param {number[]} body @param {Set<number>} onLine @param {number} stride @param {Uint8Array} marks */
 function half(body, onLine, stride, marks) {
+  const steps = around(stride), parts = [];
   for (const i of body) marks[i] = onLine.has(i) ? GROWS.open : GROWS.body;
-  const parts = [];
-  for (const start of body.slice().sort((a, b) => a - b)) { // so that of equals the first in raster order comes first
-    if (marks[start] === GROWS.body) parts.push(spreadOver(start, stride, (i) => marks[i] === GROWS.body, marks, GROWS.open));
+  for (const start of body) {
+    if (marks[start] !== GROWS.body) continue;
+    const part = spreadOver(start, stride, (i) => marks[i] === GROWS.body, marks, GROWS.open);
+    parts.push({ part, size: part.length, first: part.reduce((a, b) => Math.min(a, b)) });
   }
-  const [larger, smaller] = parts.sort((a, b) => b.length - a.length);
+  const [larger, smaller] = parts.sort((a, b) => b.size - a.size || a.first - b.first);
   if (smaller) {
-    for (const i of larger) marks[i] = GROWS.larger;
-    for (const i of smaller) marks[i] = GROWS.smaller;
-    let open = body.filter((i) => marks[i] === GROWS.open);
-    while (open.length) {
+    for (const i of larger.part) marks[i] = GROWS.larger;
+    for (const i of smaller.part) marks[i] = GROWS.smaller;
+    for (let open = body.filter((i) => marks[i] === GROWS.open); open.length;) {
       const turns = open.map((i) => {
-        const beside = around(i, stride).map((j) => marks[j]);
+        const beside = steps.map((step) => marks[i + step]);
         return [GROWS.larger, GROWS.smaller].find((mark) => beside.includes(mark)) ?? GROWS.open;
       });
       open.forEach((i, n) => { marks[i] = turns[n]; });

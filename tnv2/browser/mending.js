@@ -15,11 +15,11 @@ import { ARROWS, element, svg } from "./dom.js";
 const TOOLS = {
   look: { key: "l", points: 0, title: "move and zoom the picture", hint: "Choose a tool, then work on the picture." },
   delete: { key: "d", points: 1, title: "take a building away", hint: "Click a building to take it away." },
-  merge: { key: "m", points: 2, title: "make two buildings one", hint: "Click two buildings that are one." },
-  split: { key: "s", points: 2, title: "cut a building in two", hint: "Draw a line across a building, or click its points, the last one twice." },
-  add: { key: "a", points: 3, title: "draw a building that is missing", hint: "Draw round a building, or click its corners, the last one twice." },
+  merge: { key: "m", points: 2, title: "make two buildings one", hint: "Click two parts of one building." },
+  split: { key: "s", points: 2, title: "cut a building in two", hint: "Draw a line across a building, or click its points." },
+  add: { key: "a", points: 3, title: "draw a building that is missing", hint: "Draw round a building, or click its corners." },
 };
-const KEYS = " Keys: arrows move the cross (Shift: 10 px), Space sets a point, Enter the last one, Escape stops.";
+const KEYS = " Keys: arrows (Shift: 10 px), Space sets a point, Enter the last one, Escape stops.";
 const STEP = 2; // pixels from one point of a drawn line to the next
 
 /** @param {Stage} stage @param {number} width @param {number} height @param {Tuner} tuner */
@@ -58,6 +58,8 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     const hairs = cross ? `M0 ${cross[0] + 0.5}H${width}M${cross[1] + 0.5} 0V${height}` : "";
     const outline = at.length > 1 ? `M${at.join("L")}${tool === "add" ? "Z" : ""}` : "";
     for (const line of lines) line.setAttribute("d", outline + (drawing < 0 ? dots : "") + hairs);
+    undo.disabled = !done.length && !path.length;
+    redo.disabled = !undone.length;
     finish.disabled = !(tool === "split" || tool === "add") || path.length < TOOLS[tool].points;
   };
   const /** @type {(text: string) => void} */ say = (text) => { said.textContent = text; };
@@ -76,7 +78,7 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     const last = path.at(-1);
     if (!last || last[0] !== place[0] || last[1] !== place[1]) path.push(place);
     if ((tool === "delete" || tool === "merge") && path.length === TOOLS[tool].points) complete();
-    else say(`${path.length} ${path.length === 1 ? "point" : "points"}, ${tuner.name(...place)}. ${tool === "merge" ? "Now the other one." : "Go on, or finish."}`);
+    else say(`Point ${path.length} is on ${tuner.name(...place)}. ${tool === "merge" ? "Now the other part." : "Click the last one twice, or finish."}`);
     draw();
   };
   const complete = () => {
@@ -99,6 +101,14 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
   // The frame's events come here before the stage has them, and go no further while a tool is held.
   const /** @type {(event: Event) => void} */ keep = (event) => { event.preventDefault(); event.stopImmediatePropagation(); };
   const /** @type {(event: PointerEvent) => boolean} */ mine = (event) => tool !== "look" && event.isPrimary && !(event.target instanceof HTMLButtonElement);
+  const /** @type {(event: PointerEvent) => void} */ trace = ({ clientX, clientY, pointerType, pointerId }) => {
+    const pixel = pixelAt(clientX, clientY), last = path.at(-1);
+    tuner.point(pixel);
+    hover = pointerType === "touch" ? null : pixel;
+    const draws = pointerId === drawing && pixel && (tool === "split" || tool === "add");
+    if (draws && (!last || Math.max(Math.abs(pixel[0] - last[0]), Math.abs(pixel[1] - last[1])) >= STEP)) path.push(pixel);
+    draw();
+  };
   frame.addEventListener("pointerdown", (event) => {
     if (!event.isPrimary && drawing >= 0) { drawing = -1; path.length = taps; draw(); } // a second finger means something else
     if (!mine(event) || event.button !== 0) return;
@@ -107,16 +117,12 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     drawing = event.pointerId;
     taps = path.length;
     cross = null;
+    trace(event);
   }, true);
   frame.addEventListener("pointermove", (event) => {
     if (!mine(event)) return;
     event.stopImmediatePropagation();
-    const pixel = pixelAt(event.clientX, event.clientY), last = path.at(-1);
-    tuner.point(pixel);
-    hover = event.pointerType === "touch" ? null : pixel;
-    const draws = event.pointerId === drawing && pixel && (tool === "split" || tool === "add");
-    if (draws && (!last || Math.max(Math.abs(pixel[0] - last[0]), Math.abs(pixel[1] - last[1])) >= STEP)) path.push(pixel);
-    draw();
+    trace(event);
   }, true);
   frame.addEventListener("pointerup", (event) => {
     if (event.pointerId !== drawing) return;
@@ -175,19 +181,23 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
   node.addEventListener("toggle", () => { if (!node.open) choose("look"); });
 
   let /** @type {string | null} */ written = null;
+  let timer = 0;
   let fresh = false; // the list has changed since the labels were made
   const /** @type {(waiting: string[]) => void} */ write = (waiting) => {
     const waits = waiting.filter((why) => why).length;
     state.textContent = known.length ? `${known.length} edit${known.length === 1 ? "" : "s"}${waits ? `, ${waits} wait${waits === 1 ? "s" : ""}` : ""}` : "";
-    const text = JSON.stringify(waiting);
+    const text = JSON.stringify(waiting), scroll = fresh;
     if (text === written && !fresh) return;
     written = text;
-    list.replaceChildren(...known.map((edit, n) => entry(edit, n, waiting[n])));
-    if (fresh) list.scrollTop = list.scrollHeight;
+    clearTimeout(timer); // a drag needs the time
+    timer = setTimeout(() => {
+      list.replaceChildren(...known.map((edit, n) => entry(edit, n, waiting[n])));
+      if (scroll) list.scrollTop = list.scrollHeight;
+    }, fresh ? 0 : 200);
   };
   const /** @type {(edit: Edit, n: number, why: string) => HTMLElement} */ entry = ({ kind, at }, n, why) => {
     const [row, column] = [0, 1].map((axis) => Math.round(at.reduce((sum, place) => sum + place[axis], 0) / at.length));
-    const go = button(`${kind} at row ${row} col ${column}`, why ? `it waits: ${why}` : "show where", () => centre(row, column, 5));
+    const go = button(`${n + 1}  ${kind} at row ${row} col ${column}`, why ? `it waits: ${why}` : "show where", () => centre(row, column, 5));
     if (why) go.append(element("span", { className: "tnv2-waits", textContent: `waits: ${why}` }));
     const away = button("\u00d7", `remove edit ${n + 1} from the list`, () => tuner.commit(known.filter((_, other) => other !== n)));
     away.setAttribute("aria-label", away.title);
@@ -208,8 +218,7 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     },
     /** The labels are made: which edits wait, and the scores with and without edits in words. @param {string[]} waiting @param {string} text */
     update: (waiting, text) => {
-      undo.disabled = !done.length;
-      redo.disabled = !undone.length;
+      draw();
       if (scores.textContent !== text) scores.textContent = text;
       const why = waiting.at(-1);
       if (fresh && why && done.at(-1)?.put.includes(known[known.length - 1])) say(`${known[known.length - 1].kind} waits: ${why}.`);

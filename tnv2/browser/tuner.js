@@ -103,7 +103,7 @@ function render({ model, el }) {
     count.textContent = `${space.count} building${space.count === 1 ? "" : "s"}`;
     if (score) known?.figures.update(score);
     if (score) known?.errors.update(score);
-    mending.update(mended?.waiting ?? [], score && bare ? `with edits: ${rates(score)}\nwithout: ${rates(bare)}` : "");
+    mending.update(mended?.waiting ?? [], score && bare ? `${rates(score)}   with edits\n${rates(bare)}   without` : "");
     read();
   };
   const read = () => {
