@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from lab import wait_for
+from lab import code_cells, kernel_says, notebook, wait_for
 
 from tnv2 import Georeference, Probabilities, Thresholds, ThresholdTuner, Tile, edited, label_instances
 
@@ -64,7 +64,10 @@ class Page:
         """Move the cross from the middle, where it starts, or from where it is, to a pixel."""
         self.page.keyboard.press("ArrowUp")  # the first key may only show the cross
         here_row, here_column = self.cross()
-        for distance, back, on in ((row - here_row, "ArrowUp", "ArrowDown"), (column - here_column, "ArrowLeft", "ArrowRight")):
+        for distance, back, on in (
+            (row - here_row, "ArrowUp", "ArrowDown"),
+            (column - here_column, "ArrowLeft", "ArrowRight"),
+        ):
             tens, ones = divmod(abs(distance), 10)
             for key in [f"Shift+{on if distance > 0 else back}"] * tens + [on if distance > 0 else back] * ones:
                 self.page.keyboard.press(key)
@@ -237,6 +240,33 @@ def test_an_edit_waits_while_its_building_is_gone_and_comes_back(page):
     assert page.count() == 3
 
 
+def test_what_finds_nothing_is_told_and_kept_out_of_the_list(page):
+    page.tool("delete")
+    page.click(*EMPTY)
+    assert page.said() == "Nothing is changed: no building there."
+    page.tool("split")
+    page.drag((95, 40), (100, 44), (95, 48), (95, 40))
+    assert page.said() == "Nothing is changed: the line does not cut a building in two."
+    assert page.entries() == []
+    assert page.count() == 4
+
+
+def test_two_fingers_are_no_line(page):
+    """A second finger takes the first one's line away."""
+    page.tool("add")
+    fire = """([name, x, y, id]) => document.querySelector(".tnv2-frame").dispatchEvent(new PointerEvent(name, {
+        clientX: x, clientY: y, pointerId: id, isPrimary: id === 1, pointerType: "touch", bubbles: true, button: 0 }))"""
+    page.page.evaluate("() => { document.querySelector('.tnv2-frame').setPointerCapture = () => {}; }")
+    events = [("pointerdown", *DRAWN[0], 1), *(("pointermove", *place, 1) for place in DRAWN)]
+    for name, row, column, pointer in events:
+        page.page.evaluate(fire, [name, *page.at(row, column), pointer])
+    assert page.page.locator(".tnv2-line").get_attribute("d").startswith("M")
+    for name, pointer in (("pointerdown", 2), ("pointermove", 1), ("pointerup", 2), ("pointerup", 1)):
+        page.page.evaluate(fire, [name, *page.at(*middle("a")), pointer])
+    assert not page.page.locator(".tnv2-line").get_attribute("d")
+    assert page.entries() == []
+
+
 def test_an_entry_leads_to_its_place(page):
     page.tool("delete")
     page.click(*middle("c"))
@@ -282,7 +312,9 @@ def test_labels_match_recipe_and_polygons_hold_the_edits(tuner):
     assert tuner.to_geodataframe(outline="square").by_hand.tolist() == [False] * 4
 
 
-@pytest.mark.parametrize("edits", [3, ["delete"], [{"kind": "erase", "at": [[0, 0]]}], [{"kind": "delete", "at": [[0, 160]]}]])
+@pytest.mark.parametrize(
+    "edits", [3, ["delete"], [{"kind": "erase", "at": [[0, 0]]}], [{"kind": "delete", "at": [[0, 160]]}]]
+)
 def test_what_is_no_edit_is_refused_and_changes_nothing(tuner, edits):
     tuner.edits = before = [{"kind": "delete", "at": [[1, 2]]}]
     with pytest.raises(Exception, match="edit"):
@@ -300,7 +332,7 @@ def test_memory_stays_flat_over_a_thousand_edits(page):
                 const frame = document.querySelector(".tnv2-frame"), undo = document.querySelector(".tnv2-steps button");
                 const fire = (name) => frame.dispatchEvent(new PointerEvent(name, {
                     clientX: x, clientY: y, pointerId: 1, isPrimary: true, bubbles: true, button: 0 }));
-                frame.setPointerCapture = () => {};
+                frame.setPointerCapture = frame.hasPointerCapture = () => {};
                 for (let n = 0; n < count; n++) {
                     fire("pointerdown"); fire("pointerup");
                     if (n % 10 === 0) await new Promise(requestAnimationFrame);
@@ -314,3 +346,37 @@ def test_memory_stays_flat_over_a_thousand_edits(page):
         devtools.send("HeapProfiler.collectGarbage")
         sizes.append(devtools.send("Runtime.getHeapUsage")["usedSize"])
     assert sizes[2] < sizes[0] + 500_000, sizes
+
+
+CELL = """import numpy as np
+import tnv2
+building = np.zeros((160, 160))
+building[20:60, 20:60] = building[90:130, 20:100] = 0.9
+tuner = tnv2.ThresholdTuner(tnv2.Tile(np.zeros((160, 160, 3), np.uint8)), tnv2.Probabilities(building, np.zeros((160, 160))))
+tuner"""
+
+
+def test_jupyterlab_hears_no_key_and_python_all_edits(browser, tmp_path):
+    with notebook(browser, tmp_path, CELL, ".tnv2-tuner canvas") as opened:
+        cells = len(code_cells(opened))
+        opened.locator(".tnv2-mending summary").click()
+        opened.locator(".tnv2-frame").focus()
+        for key in ("a", "m", "s", "d", "d"):  # which insert cells, change their type and delete them
+            opened.keyboard.press(key)
+        opened.locator(".tnv2-frame").click(position=dict(zip("xy", place_of(opened, 40, 40), strict=True)))
+        wait_for(lambda: kernel_says(opened, "print(len(tuner.edits), tuner.labels.max(), end='')") == "1 1", 20)
+        opened.keyboard.press("Control+z")
+        wait_for(lambda: kernel_says(opened, "print(len(tuner.edits), tuner.labels.max(), end='')") == "0 2", 20)
+        kernel_says(opened, "tuner.edits = [{'kind': 'delete', 'at': [[100, 50]]}]")
+        wait_for(
+            lambda: opened.locator(".tnv2-edits li").all_inner_texts()[:1] == ["1  delete at row 100 col 50\n\u00d7"], 20
+        )
+        opened.get_by_role("button", name="undo", exact=True).click()
+        wait_for(lambda: kernel_says(opened, "print(tuner.edits, end='')") == "[]", 20)
+        assert len(code_cells(opened)) == cells
+
+
+def place_of(page, row, column):
+    """Where a pixel is in the frame."""
+    box = page.locator(".tnv2-frame").bounding_box()
+    return (column + 0.5) / SIZE * box["width"], (row + 0.5) / SIZE * box["height"]

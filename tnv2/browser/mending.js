@@ -8,7 +8,8 @@ import { ARROWS, element, svg } from "./dom.js";
 /** @typedef {ReturnType<typeof import("./stage.js").createStage>} Stage */
 /** At a place of the list, what a change took out of it and what it put there. @typedef {{ at: number, out: Edit[], put: Edit[] }} Change */
 /** @typedef {{ edits: () => Edit[], commit: (edits: Edit[]) => void, name: (...pixel: Position) => string,
- *   point: (pixel: Position | null) => void }} Tuner what is mended: its list, what is at a pixel, and that one is pointed at */
+ *   point: (pixel: Position | null) => void, tries: (edit: Edit) => string }} Tuner what is mended: its list, what is at a pixel,
+ *   that one is pointed at, and why an edit would wait, "" where it would act */
 
 /** @typedef {"look" | Edit["kind"]} Tool */
 /** @type {Record<Tool, { key: string, points: number, title: string, hint: string }>} */
@@ -29,6 +30,7 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
   let /** @type {Position | null} */ cross = null; // where the keyboard is
   let /** @type {Position | null} */ hover = null; // where the pointer is
   let drawing = -1, taps = 0; // the pointer that draws, and how many points there were when it went down
+  let fingers = false; // several are down: they zoom
   let known = tuner.edits();
   const /** @type {Change[]} */ done = known.map((edit, at) => ({ at, out: [], put: [edit] }));
   const /** @type {Change[]} */ undone = [];
@@ -72,7 +74,9 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     frame.setAttribute("role", tool === "look" ? "group" : "application"); // so that a screen reader leaves the arrow keys to it
     say(TOOLS[tool].hint + (tool === "look" ? "" : KEYS));
     draw();
-    if (tool !== "look") frame.focus({ preventScroll: true });
+    if (tool === "look") return;
+    frame.focus({ preventScroll: true });
+    frame.scrollIntoView({ block: "nearest" });
   };
   const /** @type {(place: Position) => void} */ set = (place) => {
     const last = path.at(-1);
@@ -85,7 +89,9 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     if (tool === "look" || path.length < TOOLS[tool].points) return;
     const edit = { kind: tool, at: path };
     path = [];
-    tuner.commit([...known, edit]);
+    const why = tuner.tries(edit);
+    if (why) say(`Nothing is changed: ${why}.`);
+    else tuner.commit([...known, edit]);
     draw();
   };
   const /** @type {(from: Change[], to: Change[]) => void} */ step = (from, to) => {
@@ -98,9 +104,13 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     stepping = false;
   };
 
-  // The frame's events come here before the stage has them, and go no further while a tool is held.
+  // The frame's events come here before the stage has them. It hears of all that goes down and up, so that two fingers zoom.
   const /** @type {(event: Event) => void} */ keep = (event) => { event.preventDefault(); event.stopImmediatePropagation(); };
-  const /** @type {(event: PointerEvent) => boolean} */ mine = (event) => tool !== "look" && event.isPrimary && !(event.target instanceof HTMLButtonElement);
+  const letGo = () => {
+    if (drawing >= 0) path.length = taps;
+    drawing = -1;
+    draw();
+  };
   const /** @type {(event: PointerEvent) => void} */ trace = ({ clientX, clientY, pointerType, pointerId }) => {
     const pixel = pixelAt(clientX, clientY), last = path.at(-1);
     tuner.point(pixel);
@@ -110,23 +120,21 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     draw();
   };
   frame.addEventListener("pointerdown", (event) => {
-    if (!event.isPrimary && drawing >= 0) { drawing = -1; path.length = taps; draw(); } // a second finger means something else
-    if (!mine(event) || event.button !== 0) return;
-    event.stopImmediatePropagation();
-    frame.setPointerCapture(event.pointerId);
+    fingers = !event.isPrimary;
+    if (fingers) letGo();
+    if (fingers || tool === "look" || event.button !== 0 || event.target instanceof HTMLButtonElement) return;
     drawing = event.pointerId;
     taps = path.length;
     cross = null;
     trace(event);
   }, true);
   frame.addEventListener("pointermove", (event) => {
-    if (!mine(event)) return;
+    if (tool === "look" || fingers) return;
     event.stopImmediatePropagation();
     trace(event);
   }, true);
   frame.addEventListener("pointerup", (event) => {
     if (event.pointerId !== drawing) return;
-    event.stopImmediatePropagation();
     drawing = -1;
     const pixel = pixelAt(event.clientX, event.clientY);
     const drawn = path.length - taps > 2; // less is the trembling of a click
@@ -134,7 +142,7 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     if (pixel) set(pixel);
     if (drawn) complete();
   }, true);
-  frame.addEventListener("pointercancel", () => { if (drawing >= 0) { drawing = -1; path.length = taps; draw(); } }, true);
+  frame.addEventListener("pointercancel", letGo, true);
   frame.addEventListener("pointerleave", () => { hover = null; draw(); }, true);
   frame.addEventListener("dblclick", (event) => { if (tool !== "look") { keep(event); complete(); } }, true);
 
@@ -197,7 +205,10 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
   };
   const /** @type {(edit: Edit, n: number, why: string) => HTMLElement} */ entry = ({ kind, at }, n, why) => {
     const [row, column] = [0, 1].map((axis) => Math.round(at.reduce((sum, place) => sum + place[axis], 0) / at.length));
-    const go = button(`${n + 1}  ${kind} at row ${row} col ${column}`, why ? `it waits: ${why}` : "show where", () => centre(row, column, 5));
+    const go = button(`${n + 1}  ${kind} at row ${row} col ${column}`, why ? `it waits: ${why}` : "show where", () => {
+      centre(row, column, 5);
+      frame.scrollIntoView({ block: "nearest" });
+    });
     if (why) go.append(element("span", { className: "tnv2-waits", textContent: `waits: ${why}` }));
     const away = button("\u00d7", `remove edit ${n + 1} from the list`, () => tuner.commit(known.filter((_, other) => other !== n)));
     away.setAttribute("aria-label", away.title);
@@ -220,8 +231,6 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     update: (waiting, text) => {
       draw();
       if (scores.textContent !== text) scores.textContent = text;
-      const why = waiting.at(-1);
-      if (fresh && why && done.at(-1)?.put.includes(known[known.length - 1])) say(`${known[known.length - 1].kind} waits: ${why}.`);
       write(waiting);
       fresh = false;
     },
