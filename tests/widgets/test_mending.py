@@ -145,6 +145,26 @@ def test_the_pointer_deletes_merges_splits_and_adds(page):
     assert not rates[0].startswith("F1 1.00")
 
 
+def test_a_building_that_no_edit_touches_keeps_its_colour(page):
+    def colours(*names):
+        places = [middle(name) for name in names]
+        return page.page.evaluate(
+            """(places) => {
+                const context = document.querySelector(".tnv2-frame canvas").getContext("2d");
+                return places.map(([row, column]) => [...context.getImageData(column, row, 1, 1).data]);
+            }""",
+            places,
+        )
+
+    before = colours("a", "b", "c", "shed")
+    page.tool("delete")
+    page.click(*middle("a"))
+    assert page.count() == 3
+    after = colours("a", "b", "c", "shed")
+    assert after[0] != before[0]
+    assert after[1:] == before[1:]
+
+
 def test_clicks_set_points_too(page):
     page.tool("add")
     for place in DRAWN:
@@ -319,29 +339,41 @@ def test_what_is_no_edit_is_refused_and_changes_nothing(tuner, edits):
 
 
 def test_memory_stays_flat_over_a_thousand_edits(page):
+    """A house is deleted and drawn again, over and over, and all of it is undone."""
     devtools = page.page.context.new_cdp_session(page.page)
-    page.tool("delete")
-    sizes = []
-    for _ in range(3):
-        page.page.evaluate(
-            """async ([x, y, count]) => {
+    top, bottom, left, right = HOUSES["a"]
+    corners = [page.at(row, column) for row, column in ((top, left), (top, right), (bottom, right), (bottom, left))]
+    told, sizes = [], []
+    for edits in (200, 1000):
+        told += page.page.evaluate(
+            """async ([middle, corners, count]) => {
                 const frame = document.querySelector(".tnv2-frame"), undo = document.querySelector(".tnv2-steps button");
-                const fire = (name) => frame.dispatchEvent(new PointerEvent(name, {
-                    clientX: x, clientY: y, pointerId: 1, isPrimary: true, bubbles: true, button: 0 }));
+                const tools = document.querySelectorAll(".tnv2-tools button");
                 frame.setPointerCapture = frame.hasPointerCapture = () => {};
-                for (let n = 0; n < count; n++) {
-                    fire("pointerdown"); fire("pointerup");
-                    if (n % 10 === 0) await new Promise(requestAnimationFrame);
+                const fire = (name, [clientX, clientY]) => frame.dispatchEvent(new PointerEvent(name, {
+                    clientX, clientY, pointerId: 1, isPrimary: true, bubbles: true, button: 0 }));
+                for (let n = 0; n < count; n += 2) {
+                    tools[1].click();
+                    fire("pointerdown", middle); fire("pointerup", middle);
+                    tools[4].click();
+                    fire("pointerdown", corners[0]);
+                    for (const corner of corners) fire("pointermove", corner);
+                    fire("pointerup", corners[3]);
+                    if (n % 20 === 0) await new Promise(requestAnimationFrame);
                 }
+                await new Promise((resolve) => setTimeout(resolve, 100));
+                const told = document.querySelector(".tnv2-state").textContent;
                 for (let n = 0; n < count; n++) undo.click();
                 await new Promise((resolve) => setTimeout(resolve, 400));
+                return [told];
             }""",
-            [*page.at(*middle("a")), 500],
+            [page.at(*middle("a")), corners, edits],
         )
         assert page.entries() == []
         devtools.send("HeapProfiler.collectGarbage")
         sizes.append(devtools.send("Runtime.getHeapUsage")["usedSize"])
-    assert sizes[2] < sizes[0] + 500_000, sizes
+    assert told == ["200 edits", "1000 edits"]
+    assert sizes[1] < sizes[0] + 500_000, sizes
 
 
 CELL = """import numpy as np

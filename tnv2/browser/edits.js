@@ -10,7 +10,8 @@ import { root } from "./engine.js";
 
 const GROWS = { body: 1, open: 2, larger: 3, smaller: 4 }; // what split knows of a pixel
 
-/** Apply edits to the labels, in their order; the result is space.labels, space.count and space.areas again.
+/** Apply edits to the labels, in their order; the result is space.labels, space.count and space.areas again, and space.inks:
+ * a building that no edit touches keeps its colour.
  * Buildings are deleted and merged in a table, and the pixels are numbered once, at the end: a thousand edits cost little.
  * @param {Workspace} space @param {Edit[]} edits @returns {Mended} */
 export function mend(space, edits) {
@@ -42,8 +43,8 @@ export function mend(space, edits) {
     split: (places) => {
       marks ??= new Uint8Array(labels.length);
       const pixels = [...new Set(pixelLine(places).map(at))];
-      const body = bodyUnder(pixels, owner, stride, marks);
-      const smaller = body && half(body, new Set(pixels), stride, marks);
+      const body = bodyUnder(pixels, labels, owner, stride, marks);
+      const smaller = body && half(body, pixels, stride, marks);
       if (!body) return "no building under the line";
       if (!smaller) return "the line does not cut a building in two";
       byHand[owner(body[0])] = byHand[next] = 1;
@@ -53,7 +54,10 @@ export function mend(space, edits) {
     },
     add: (places) => {
       let free = false;
-      for (const i of polygonPixels(places).map(at)) if (!owner(i)) { labels[i] = next; free = true; }
+      visitPolygon(places, (row, column) => {
+        const i = (row + 1) * stride + 1 + column;
+        if (!owner(i)) { labels[i] = next; free = true; }
+      });
       byHand[next] = free ? 1 : 0;
       next += free ? 1 : 0;
       return free ? "" : "buildings stand on all of it";
@@ -69,7 +73,7 @@ export function mend(space, edits) {
 function renumberOwners(space, owner, byHand, end) {
   const { width, height, stride, labels } = space;
   const owners = Int32Array.from({ length: end }, (_, id) => -1 - id); // -1 - id until it is asked for
-  const numbers = new Int32Array(end), hand = new Uint8Array(end);
+  const numbers = new Int32Array(end), hand = new Uint8Array(end), inks = new Int32Array(end);
   if (space.areas.length < end) space.areas = new Int32Array(end);
   const { areas } = space;
   let count = 0;
@@ -79,12 +83,13 @@ function renumberOwners(space, owner, byHand, end) {
       if (!id) continue;
       if (owners[id] < 0) owners[id] = owner(i);
       const own = owners[id];
-      if (own && !numbers[own]) { numbers[own] = ++count; areas[count] = 0; hand[count] = byHand[own]; }
+      if (own && !numbers[own]) { numbers[own] = ++count; areas[count] = 0; hand[count] = byHand[own]; inks[count] = own; }
       labels[i] = numbers[own];
       if (own) areas[numbers[own]]++;
     }
   }
   space.count = count;
+  space.inks = inks;
   return hand.slice(0, count + 1);
 }
 
@@ -103,30 +108,22 @@ export function pixelLine(at) {
   return pixels;
 }
 
-/** The pixels of the polygon of positions: inside by the even-odd rule of their centres, or on its line.
- * @param {Position[]} at */
-export function polygonPixels(at) {
-  const /** @type {Map<number, Set<number>>} */ rows = new Map(); // the columns of each row
-  const /** @type {Map<number, number[]>} */ crossings = new Map();
+/** Visit the pixels of the polygon of positions, some twice: inside by the even-odd rule of their centres, or on its line.
+ * @param {Position[]} at @param {(row: number, column: number) => void} visit */
+export function visitPolygon(at, visit) {
+  const /** @type {number[][]} */ crossings = []; // the columns of each row
   at.forEach(([top, left], n) => {
     let [bottom, right] = at[(n + 1) % at.length];
     if (top > bottom) [top, left, bottom, right] = [bottom, right, top, left];
     for (let row = top; row < bottom; row++) {
-      const column = left + Math.ceil((row - top) * (right - left) / (bottom - top));
-      const known = crossings.get(row);
-      if (known) known.push(column); else crossings.set(row, [column]);
+      (crossings[row] ??= []).push(left + Math.ceil((row - top) * (right - left) / (bottom - top)));
     }
   });
-  for (const [row, column] of pixelLine([...at, at[0]])) {
-    const known = rows.get(row);
-    if (known) known.add(column); else rows.set(row, new Set([column]));
-  }
-  for (const [row, columns] of crossings) {
+  crossings.forEach((columns, row) => {
     columns.sort((a, b) => a - b);
-    const inside = /** @type {Set<number>} */ (rows.get(row));
-    for (let n = 0; n < columns.length; n += 2) for (let column = columns[n]; column < columns[n + 1]; column++) inside.add(column);
-  }
-  return [...rows].flatMap(([row, columns]) => Array.from(columns, (column) => /** @type {Position} */ ([row, column])));
+    for (let n = 0; n < columns.length; n += 2) for (let column = columns[n]; column < columns[n + 1]; column++) visit(row, column);
+  });
+  for (const [row, column] of pixelLine([...at, at[0]])) visit(row, column);
 }
 
 /** The steps to the eight pixels round one. @param {number} stride */
@@ -135,14 +132,15 @@ function around(stride) {
 }
 
 /** The body, a building's pixels connected 8 ways, that a line covers most of; null over background alone. marks stay as they were.
- * @param {number[]} pixels of the line @param {(i: number) => number} owner @param {number} stride @param {Uint8Array} marks */
-function bodyUnder(pixels, owner, stride, marks) {
+ * @param {number[]} pixels of the line @param {Int32Array} labels @param {(i: number) => number} owner @param {number} stride
+ * @param {Uint8Array} marks */
+function bodyUnder(pixels, labels, owner, stride, marks) {
   const /** @type {Map<number, number>} */ bodyOf = new Map(); // of the line's pixels
   const bodies = [];
   for (const start of pixels) {
-    const id = owner(start);
+    const id = owner(start), label = labels[start];
     if (!id || marks[start]) continue;
-    bodies.push(spreadOver(start, stride, (i) => !marks[i] && owner(i) === id, marks, GROWS.body));
+    bodies.push(spreadOver(start, stride, (i) => !marks[i] && (labels[i] === label || (labels[i] > 0 && owner(i) === id)), marks, GROWS.body));
     for (const i of pixels) if (marks[i] && !bodyOf.has(i)) bodyOf.set(i, bodies.length - 1);
   }
   for (const body of bodies) for (const i of body) marks[i] = 0;
@@ -166,10 +164,11 @@ function spreadOver(start, stride, takes, marks, mark) {
 }
 
 /** The smaller of the two halves that a line leaves of a body, both grown over what is left; null where it does not cut it.
- * @param {number[]} body @param {Set<number>} onLine @param {number} stride @param {Uint8Array} marks */
-function half(body, onLine, stride, marks) {
+ * @param {number[]} body @param {number[]} line @param {number} stride @param {Uint8Array} marks */
+function half(body, line, stride, marks) {
   const steps = around(stride), parts = [];
-  for (const i of body) marks[i] = onLine.has(i) ? GROWS.open : GROWS.body;
+  for (const i of body) marks[i] = GROWS.body;
+  for (const i of line) if (marks[i]) marks[i] = GROWS.open;
   for (const start of body) {
     if (marks[start] !== GROWS.body) continue;
     const part = spreadOver(start, stride, (i) => marks[i] === GROWS.body, marks, GROWS.open);

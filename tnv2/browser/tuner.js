@@ -74,7 +74,10 @@ function render({ model, el }) {
 
   const mending = createMending(stage, width, height, {
     edits: () => model.get("edits"), commit: (edits) => commit({ edits }), point,
-    tries: (edit) => mend({ ...space, labels: space.labels.slice(), areas: space.areas.slice() }, [edit]).waiting[0],
+    tries: (edit) => {
+      if (stale) refresh();
+      return mend({ ...space, labels: space.labels.slice(), areas: space.areas.slice() }, [edit]).waiting[0];
+    },
     name: (row, column) => { const id = idAt(row, column); return id ? `building #${id}, ${space.areas[id]} px` : "no building"; },
   });
   const /** @type {(...pixel: Place) => number} */ idAt = (row, column) => space.labels[(row + 1) * space.stride + 1 + column];
