@@ -36,6 +36,18 @@ def test_it_is_kept_and_read_back(tuner, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.json"]
 
 
+def test_edits_by_hand_are_kept_read_back_and_made_again(tuner, tmp_path):
+    row, column = np.argwhere(tuner.labels == 3)[0].tolist()
+    tuner.edits = [{"kind": "delete", "at": [[row, column]]}, {"kind": "add", "at": [[0, 0], [0, 9], [9, 9]]}]
+    tuner.recipe.save(tmp_path / "recipe.json")
+    assert Recipe.load(tmp_path / "recipe.json") == tuner.recipe
+    names = {}
+    exec(str(Recipe.load(tmp_path / "recipe.json")), names)
+    np.testing.assert_array_equal(names["labels"], tuner.labels)
+    assert not names["labels"][row, column]
+    tuner.edits = []
+
+
 def test_arrays_without_files_say_so():
     maps = ThresholdTuner(sample_tiles()[1], predict(load_model("mini", device="cpu"), sample_tiles()[1])).probabilities
     text = str(Recipe.of(Tile(np.zeros((650, 650, 3), np.uint8), name="mine"), maps, Thresholds()))
@@ -61,6 +73,10 @@ WHOLE = Recipe(Thresholds(), "mine", {}, "mini", "ab12", "auto", {"tnv2": "0.1.0
         {"files": {"rgb": "a.tif", "mul": {}, "footprints": None}},
         {"files": ["a.tif"]},
         {"thresholds": {"min_area": float("inf")}},
+        {"edits": 3},
+        {"edits": [{"kind": "erase", "at": [[0, 0]]}]},
+        {"edits": [{"kind": "delete", "at": [["boom()", 0]]}]},
+        {"edits": [{"kind": "delete", "at": [[0, 0]], "boom()": 1}]},
         {"more": 1},
     ],
 )

@@ -203,6 +203,28 @@ def decoded(segmentation):
     return np.repeat(values, segmentation["counts"]).reshape(segmentation["size"][::-1]).T
 
 
+def test_what_a_hand_made_is_said_in_every_file(tmp_path):
+    mended = to_geodataframe(LABELS, tile(), MAPS, by_hand=(5, 30))
+    assert mended.by_hand.tolist() == [False, True, False, True]
+    assert list(mended.columns) == [*frame().columns[:-1], "by_hand", "geometry"]
+    write_geojson(mended, tmp_path / "a.geojson")
+    write_geopackage(mended, tmp_path / "a.gpkg")
+    write_geoparquet(mended, tmp_path / "a.parquet")
+    read = [geopandas.read_file(tmp_path / "a.geojson"), geopandas.read_file(tmp_path / "a.gpkg")]
+    for found in (*read, geopandas.read_parquet(tmp_path / "a.parquet")):
+        assert found.by_hand.dtype == bool
+        assert found.by_hand.tolist() == [False, True, False, True]
+    write_coco(LABELS, tile(), tmp_path / "a.json", MAPS, by_hand=(5, 30))
+    record = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert [each["by_hand"] for each in record["annotations"]] == [False, True, False, True]
+    for write in (
+        lambda: to_geodataframe(LABELS, tile(), by_hand=[7]),
+        lambda: write_coco(LABELS, tile(), tmp_path / "b.json", by_hand=[7]),
+    ):
+        with pytest.raises(ValueError, match=r"by_hand has \[7\], which are no labels here"):
+            write()
+
+
 def test_coco_holds_every_pixel_box_and_score(tmp_path):
     write_coco(LABELS, tile(), tmp_path / "a.json", MAPS)
     record = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ export function workspace(width, height) {
     labels: new Int32Array(size), // 1..count in raster order, 0 for background
     count: 0,
     areas: new Int32Array(groups), // areas[label] in pixels, once labelled
+    inks: /** @type {Int32Array | null} */ (null), // of each label the number that its colour goes by; its own where there are none
     markers: new Int32Array(area), groupOf: new Int32Array(area), // where the seeds' pixels are, and in which group
     rim: new Uint8Array(area), // 1 where a seed's pixel has a neighbour that is none: only from there a flood can start
     seeds: 0, groups: 0, // how many pixels and groups these are
@@ -86,7 +87,7 @@ function connectSeeds(space, building, border, seed, limit) {
 }
 
 /** @param {Int32Array} parents @param {number} group */
-function root(parents, group) {
+export function root(parents, group) {
   while (parents[group] !== group) group = parents[group] = parents[parents[group]];
   return group;
 }
@@ -183,6 +184,7 @@ function renumber(space, minArea) {
     areas[n + 1] = sizes[id];
   });
   space.count = kept.length;
+  space.inks = null;
   labels.fill(0);
   for (let n = 0; n < seeds; n++) labels[markers[n]] = numbers[grown[markers[n]]];
   for (let n = 0; n < taken; n++) labels[queue[n]] = numbers[grown[queue[n]]];

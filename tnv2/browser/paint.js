@@ -14,7 +14,7 @@ export function draw(space, background, pixels, palette, opacity, outlines = tru
   const dimmed = dim(space, background, opacity);
   const solids = new Int32Array(count + 1), tints = new Int32Array(count + 1); // of each instance
   for (let id = 1; id <= count; id++) {
-    const [red, green, blue] = palette[(id - 1) % palette.length];
+    const [red, green, blue] = palette[hue(space, id) % palette.length];
     solids[id] = pixel(red, green, blue);
     tints[id] = pixel(red * opacity, green * opacity, blue * opacity, 0);
   }
@@ -26,6 +26,11 @@ export function draw(space, background, pixels, palette, opacity, outlines = tru
       pixels[to] = edge ? solids[id] : dimmed[to] + tints[id];
     }
   }
+}
+
+/** The place of an instance's colour in the palette, taken round and round. @param {Workspace} space @param {number} id */
+function hue({ inks }, id) {
+  return (inks ? inks[id] : id) - 1;
 }
 
 /** Return a background without the share that a tint takes, so that adding the tint's share gives the mixture; kept until
@@ -53,7 +58,7 @@ export function drawSeeds(space, background, pixels, palette, opacity) {
   for (let n = 0; n < seeds; n++) {
     const id = labels[markers[n]], row = Math.floor(markers[n] / stride) - 1;
     const to = row * width + markers[n] - (row + 1) * stride - 1;
-    pixels[to] = (id ? inks[(id - 1) % inks.length] : grey).tint(background[to]);
+    pixels[to] = (id ? inks[hue(space, id) % inks.length] : grey).tint(background[to]);
   }
 }
 

@@ -1,5 +1,5 @@
 // @ts-check
-import { ARROWS, element, onKeys } from "./dom.js";
+import { ARROWS, element, onKeys, svg } from "./dom.js";
 
 // The stage: a canvas that Ctrl and the wheel, two fingers or + and - zoom, that dragging or the arrow keys pan, and that 0 or
 // a double click fits. The wheel alone zooms after a click into the picture, and one finger pans once it is zoomed: until then
@@ -17,7 +17,8 @@ export function createStage(width, height, report) {
   const canvas = element("canvas", { width, height });
   canvas.setAttribute("role", "img");
   const hint = element("div", { className: "tnv2-hint", textContent: HINT });
-  const frame = element("div", { className: "tnv2-frame", tabIndex: 0 }, canvas, hint);
+  const over = svg("svg", { class: "tnv2-over", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  const frame = element("div", { className: "tnv2-frame", tabIndex: 0 }, canvas, over, hint);
   frame.style.aspectRatio = `${width} / ${height}`;
   frame.setAttribute("role", "group");
   frame.setAttribute("aria-label", "picture: plus and minus zoom, arrow keys pan, 0 shows all");
@@ -27,6 +28,8 @@ export function createStage(width, height, report) {
     left = Math.min(0, Math.max(frame.clientWidth * (1 - zoom), left));
     top = Math.min(0, Math.max(frame.clientHeight * (1 - zoom), top));
     canvas.style.transform = `translate(${left}px, ${top}px) scale(${zoom})`;
+    const pixels = width / (frame.clientWidth * zoom || 1); // of the picture, in a CSS pixel
+    over.setAttribute("viewBox", `${-left * pixels} ${-top * pixels} ${width / zoom} ${height / zoom}`);
     frame.dataset.zoom = zoom.toFixed(2);
     frame.classList.toggle("tnv2-zoomed", zoom > 1);
   };
@@ -120,5 +123,5 @@ export function createStage(width, height, report) {
     reportMiddle();
     return true;
   });
-  return { frame, canvas, fit, zoomBy, centre };
+  return { frame, canvas, over, fit, zoomBy, centre, pixelAt };
 }

@@ -1,6 +1,8 @@
 // @ts-check
 import { element, onGone } from "./dom.js";
+import { mend } from "./edits.js";
 import { label, workspace } from "./engine.js";
+import { createMending } from "./mending.js";
 import { draw, drawErrors, drawSeeds, pixel } from "./paint.js";
 import { STATUS, footprints, match, statuses } from "./scores.js";
 import { createStage } from "./stage.js";
@@ -9,13 +11,13 @@ import { createStage } from "./stage.js";
 
 /** @typedef {import("./engine.js").Thresholds} Thresholds @typedef {import("./stage.js").Place} Place */
 /** @typedef {import("./scores.js").Fate} Fate @typedef {import("./scores.js").Score} Score */
-/** @typedef {Thresholds & { show: string, under: string, opacity: number, outlines: boolean, _name: string,
+/** @typedef {Thresholds & { show: string, under: string, opacity: number, outlines: boolean, _name: string, edits: import("./edits.js").Edit[],
  *   _shape: [height: number, width: number], _pixel_area: number | null, _palette: import("./scores.js").Colour[],
  *   _presets: Record<string, Thresholds | undefined>, _pictures: Record<string, DataView>,
  *   _building: DataView, _border: DataView, _truth: DataView, _heat: DataView }} Traits */
 /** @typedef {Omit<import("./dom.js").Model<Traits>, "send">} Model */
 /** @typedef {(name: keyof Traits, show: () => void) => void} Follow */
-/** @typedef {(values: Record<string, number | string | boolean>) => void} Commit by traits' names */
+/** @typedef {(values: Record<string, number | string | boolean | import("./edits.js").Edit[]>) => void} Commit by traits' names */
 /** @typedef {{ name: keyof Thresholds | "opacity", text?: string, max?: number, step?: number, help: string }} Control */
 
 /** @type {Control[]} */
@@ -52,6 +54,8 @@ function render({ model, el }) {
   const pixelArea = model.get("_pixel_area");
   let /** @type {Score | null} */ score = null;
   let /** @type {import("./scores.js").Codes | null} */ codes = null;
+  let /** @type {import("./edits.js").Mended | null} */ mended = null;
+  let /** @type {Score | null} */ bare = null; // without edits
   let /** @type {Place | null} */ pointed = null;
 
   const /** @type {[keyof Traits, () => void][]} */ listening = [];
@@ -65,7 +69,8 @@ function render({ model, el }) {
     telling ||= setTimeout(tell, 100);
   };
 
-  const { frame, canvas, fit, zoomBy, centre } = createStage(width, height, (pixel) => { pointed = pixel; read(); });
+  const /** @type {(pixel: Place | null) => void} */ point = (pixel) => { pointed = pixel; read(); };
+  const stage = createStage(width, height, point), { frame, canvas, fit, zoomBy, centre } = stage;
   const /** @type {typeof centre} */ visit = (...place) => { centre(...place); frame.scrollIntoView({ block: "nearest" }); };
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const image = context.createImageData(width, height);
@@ -76,10 +81,23 @@ function render({ model, el }) {
   const known = truth && { figures: scoreLines(), errors: errorList(space, truth, visit, commit) };
   const problem = element("div", { className: "tnv2-problem", role: "alert", hidden: true });
 
+  const mending = createMending(stage, width, height, {
+    edits: () => model.get("edits"), commit: (edits) => commit({ edits }), point,
+    tries: (edit) => {
+      if (stale) refresh();
+      return mend({ ...space, labels: space.labels.slice(), areas: space.areas.slice() }, [edit]).waiting[0];
+    },
+    name: (row, column) => { const id = idAt(row, column); return id ? `building #${id}, ${space.areas[id]} px` : "no building"; },
+  });
+  const /** @type {(...pixel: Place) => number} */ idAt = (row, column) => space.labels[(row + 1) * space.stride + 1 + column];
+
   const compute = () => {
     label(space, building, border, {
       mask: model.get("mask"), seed: model.get("seed"), border: model.get("border"), min_area: model.get("min_area"),
     });
+    const edits = model.get("edits");
+    bare = truth && edits.length ? match(space, truth) : null;
+    mended = edits.length ? mend(space, edits) : null;
     score = truth && match(space, truth);
     codes = truth && score && statuses(space, truth, score);
   };
@@ -98,15 +116,17 @@ function render({ model, el }) {
     count.textContent = `${space.count} building${space.count === 1 ? "" : "s"}`;
     if (score) known?.figures.update(score);
     if (score) known?.errors.update(score);
+    mending.update(mended?.waiting ?? [], score && bare ? `${rates(score)}   with edits\n${rates(bare)}   without` : "");
     read();
   };
   const read = () => {
     readout.textContent = pointed ? describe(...pointed) : IDLE;
   };
   const /** @type {(...pixel: Place) => string} */ describe = (row, column) => {
-    const at = row * width + column, id = space.labels[(row + 1) * space.stride + 1 + column];
+    const at = row * width + column, id = idAt(row, column);
     const parts = [`row ${row} col ${column}`, `building ${(building[at] / 255).toFixed(2)} border ${(border[at] / 255).toFixed(2)}`];
     if (id) parts.push(`#${id}`, `${space.areas[id]} px`);
+    if (mended?.byHand[id]) parts.push("by hand");
     if (id && pixelArea) parts.push(`${(space.areas[id] * pixelArea).toFixed(0)} m\u00b2`);
     const footprint = truth && truth.truth[at];
     if (footprint) parts.push(`footprint ${footprint}`);
@@ -130,6 +150,7 @@ function render({ model, el }) {
   };
   const schedule = () => { pending ||= requestAnimationFrame(refresh); };
   for (const { name } of THRESHOLDS) listen(name, () => { stale = true; schedule(); });
+  listen("edits", () => { mending.changed(); stale = true; schedule(); });
   for (const name of /** @type {const} */ (["show", "under", "opacity", "outlines"])) listen(name, schedule);
 
   const overlays = truth ? ["instances", "errors", "seeds", "nothing"] : ["instances", "seeds", "nothing"];
@@ -140,6 +161,7 @@ function render({ model, el }) {
     choiceRow(model, "under", Object.keys(backgrounds), "the picture itself", follow, commit),
     sliderRow(model, { name: "opacity", step: 0.05, help: "how strongly buildings are tinted" }, follow, commit),
     checkRow(model, "outlines", "draw the buildings' outlines", follow, commit),
+    mending.node,
     element("div", { className: "tnv2-result" }, count, ...(known ? [known.figures.node, known.errors.node] : []), problem));
   const /** @type {(text: string, title: string, act: () => void) => HTMLElement} */ button = (textContent, title, act) => {
     const node = element("button", { type: "button", textContent, title });
@@ -166,20 +188,26 @@ function render({ model, el }) {
 
 /** F1, precision and recall, and how many buildings met which fate; the swatches are the error view's legend. */
 function scoreLines() {
-  const rates = element("div", { className: "tnv2-rates" });
+  const line = element("div", { className: "tnv2-rates" });
   const fates = /** @type {Fate[]} */ (Object.keys(STATUS));
   const counts = Object.fromEntries(fates.map((kind) => [kind, element("span", {})]));
   const legend = fates.map((kind) => element("span", { title: STATUS[kind].meaning }, swatch(kind), counts[kind]));
   return {
-    node: element("div", { className: "tnv2-figures" }, rates, element("div", { className: "tnv2-legend" }, ...legend)),
-    update: /** @param {Score} score */ ({ f1, precision, recall, tp, fp, fn, merged, split }) => {
-      const /** @type {(rate: number, of: number) => string} */ told = (rate, of) => (of ? rate.toFixed(2) : "\u2013"); // of nothing, none
-      rates.textContent = `F1 ${f1.toFixed(2)}   P ${told(precision, tp + fp)}   R ${told(recall, tp + fn)}`;
-      rates.title = "F1, precision and recall at an IoU of 0.5";
+    node: element("div", { className: "tnv2-figures" }, line, element("div", { className: "tnv2-legend" }, ...legend)),
+    update: /** @param {Score} score */ (score) => {
+      const { tp, fp, fn, merged, split } = score;
+      line.textContent = rates(score);
+      line.title = "F1, precision and recall at an IoU of 0.5";
       const numbers = { found: tp, missed: fn, spurious: fp, merged: merged.length, split: split.length };
       for (const [kind, number] of Object.entries(numbers)) counts[kind].textContent = `${number} ${kind}`;
     },
   };
+}
+
+/** @param {Score} score */
+function rates({ f1, precision, recall, tp, fp, fn }) {
+  const /** @type {(rate: number, of: number) => string} */ told = (rate, of) => (of ? rate.toFixed(2) : "\u2013"); // of nothing, none
+  return `F1 ${f1.toFixed(2)}   P ${told(precision, tp + fp)}   R ${told(recall, tp + fn)}`;
 }
 
 /** @param {Fate} kind */

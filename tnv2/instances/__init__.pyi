@@ -1,3 +1,4 @@
+from .edits import Edit as Edit, Edited as Edited, checked_edits as checked_edits, edited as edited
 from .labels import (
     Probabilities as Probabilities, Thresholds as Thresholds, eight_bit as eight_bit, flooded as flooded,
     label_instances as label_instances, region as region, seeds as seeds,

@@ -1,6 +1,7 @@
 """Recipes: how a set of buildings was made, as a record that can be kept and as code that makes them again."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any, Self
@@ -10,6 +11,7 @@ import numpy as np
 from ..files import PathLike, expanded, write_text
 from ..instances import Probabilities
 from ..tiles import Tile
+from .edits import Edit, checked_edits
 from .labels import Thresholds
 
 FORMAT = "tnv2 recipe 1"
@@ -24,7 +26,7 @@ class Recipe:
     thresholds : Thresholds. tile : its name. files : paths of rgb, mul and footprints, None where absent; {} for a tile
     that was not read from files. bands, window, limits : of the tile, None where they were left out. weights, sha256,
     precision, metres : of the network and its run; "" where unknown. scene : the folder of the SceneMap that the maps are
-    of, "" for maps of the tile alone. versions : {package: version} of what made it.
+    of, "" for maps of the tile alone. versions : {package: version} of what made it. edits : by hand, as ``edited`` takes.
 
     ``print(recipe)`` gives Python code whose ``labels`` are the tuner's. Raises ValueError for fields that are not so, and
     for text that would leave a line of that code.
@@ -42,6 +44,7 @@ class Recipe:
     limits: tuple[list[float], list[float]] | None = None
     metres: float | str | None = "auto"
     scene: str = ""
+    edits: Sequence[Edit] = ()
 
     def __post_init__(self) -> None:
         texts = (self.tile, self.weights, self.sha256, self.precision, self.scene, *self.versions, *self.versions.values())
@@ -60,10 +63,13 @@ class Recipe:
             raise ValueError("its bands, window, limits and metres must be numbers")
         if not "".join([self.sha256, *self.versions, *self.versions.values()]).isprintable():
             raise ValueError("its sha256 and versions must be on one line")
+        object.__setattr__(self, "edits", checked_edits(self.edits))
 
     @classmethod
-    def of(cls, tile: Tile, probabilities: Probabilities, thresholds: Thresholds) -> Self:
-        """Return the Recipe of ``label_instances(probabilities.rounded(), thresholds)`` on a tile."""
+    def of(
+        cls, tile: Tile, probabilities: Probabilities, thresholds: Thresholds, edits: Sequence[Mapping[str, Any]] = ()
+    ) -> Self:
+        """Return the Recipe of ``edited(label_instances(probabilities.rounded(), thresholds), edits)`` on a tile."""
         paths = {name: getattr(tile.files, name) for name in FILES} if tile.files else {}
         read = {name: getattr(tile.files, name) for name in ("bands", "window")} if tile.files else {}
         limits = tile.limits and tuple(np.asarray(each).tolist() for each in tile.limits)
@@ -77,6 +83,7 @@ class Recipe:
             limits=limits,
             metres=origin.get("metres", "auto"),
             scene=origin.get("scene", ""),
+            edits=checked_edits(edits, tile.shape),
             **read,
         )
 
@@ -101,6 +108,8 @@ class Recipe:
                 f"model = {model}" + (f"  # sha256 {self.sha256}" if self.sha256 else ""),
                 f"probabilities = {f'tnv2.SceneMap.load({self.scene!r}).probabilities(tile)' if self.scene else maps}",
                 f"labels = tnv2.label_instances(probabilities, tnv2.{self.thresholds!r})",
+                *(["edits = [", *(f"    {edit!r}," for edit in self.edits), "]"] if self.edits else []),
+                *(["labels = tnv2.edited(labels, edits).labels"] if self.edits else []),
             ]
         )
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from ..files import PathLike, checked_path, replacing, write_text
 from ..instances import Probabilities
 from ..tiles import Tile, checked_tile, write_geotiff
-from .vectors import checked_labels, checked_probabilities, means, numbered, on_earth, placeless
+from .vectors import checked_labels, checked_numbers, checked_probabilities, means, numbered, on_earth, placeless
 
 if TYPE_CHECKING:
     import geopandas
@@ -99,11 +100,18 @@ def write_label_geotiff(labels: np.ndarray, tile: Tile, path: PathLike) -> None:
     write_geotiff(path, labels.astype(np.min_scalar_type(labels.max())), tile.georeference, "nearest")
 
 
-def write_coco(labels: np.ndarray, tile: Tile, path: PathLike, probabilities: Probabilities | None = None) -> None:
+def write_coco(
+    labels: np.ndarray,
+    tile: Tile,
+    path: PathLike,
+    probabilities: Probabilities | None = None,
+    by_hand: Collection[int] | None = None,
+) -> None:
     """Write (H, W) labels as COCO instances (JSON) of one image: run lengths, box, area in pixels, category "building".
 
     An annotation's ``id`` is its label, its ``segmentation`` an uncompressed run-length code of the whole image, so that
-    holes and parts survive; ``iscrowd`` is 0. With ``probabilities`` it has a ``score``, the mean building probability.
+    holes and parts survive; ``iscrowd`` is 0. With ``probabilities`` it has a ``score``, the mean building probability;
+    with ``by_hand``, the labels that a hand made, ``by_hand``, true or false.
     Raises ValueError for labels that are not whole or not of the tile's shape and a path that does not end in .json.
     """
     path, labels = checked_path(path, ".json"), checked_labels(labels, checked_tile(tile).shape)
@@ -115,16 +123,19 @@ def write_coco(labels: np.ndarray, tile: Tile, path: PathLike, probabilities: Pr
         "licenses": [],
         "images": [{"id": 1, "file_name": name, "width": width, "height": height}],
         "categories": [{"id": 1, "name": "building", "supercategory": ""}],
-        "annotations": annotations(labels, probabilities),
+        "annotations": annotations(labels, probabilities, by_hand),
     }
     write_text(path, json.dumps(record) + "\n")
 
 
-def annotations(labels: np.ndarray, probabilities: Probabilities | None) -> list[dict[str, Any]]:
-    """Return a COCO annotation for each instance of (H, W) labels, with scores where there are Probabilities."""
+def annotations(
+    labels: np.ndarray, probabilities: Probabilities | None, by_hand: Collection[int] | None
+) -> list[dict[str, Any]]:
+    """Return a COCO annotation for each instance of (H, W) labels, with ``score`` and ``by_hand`` where these are known."""
     from skimage.measure import regionprops
 
     numbers, index = numbered(labels)
+    hand = None if by_hand is None else set(checked_numbers(by_hand, numbers).tolist())
     found = []
     for label, shape, score in zip(numbers.tolist(), regionprops(index), means(index, probabilities), strict=True):
         top, left, bottom, right = shape.bbox
@@ -137,7 +148,11 @@ def annotations(labels: np.ndarray, probabilities: Probabilities | None) -> list
             "bbox": [left, top, right - left, bottom - top],
             "segmentation": {"size": list(labels.shape), "counts": run_lengths(labels == label)},
         }
-        found.append(annotation if probabilities is None else annotation | {"score": round(float(score), 6)})
+        if probabilities is not None:
+            annotation["score"] = round(float(score), 6)
+        if hand is not None:
+            annotation["by_hand"] = label in hand
+        found.append(annotation)
     return found
 
 

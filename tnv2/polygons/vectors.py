@@ -1,6 +1,7 @@
 """Vectors: a label image as a table of polygons on the ground, one row an instance."""
 
 import warnings
+from collections.abc import Collection
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ def to_geodataframe(
     probabilities: Probabilities | None = None,
     simplify: float = 0.0,
     outline: str | None = None,
+    by_hand: Collection[int] | None = None,
 ) -> "geopandas.GeoDataFrame":
     """Return a GeoDataFrame with one row an instance of ``labels``, in rising order of labels.
 
@@ -42,12 +44,14 @@ def to_geodataframe(
         another. "square" turns walls that lie nearly along or across their building to do so quite, and keeps the simple
         outline where the building is round or where the IoU with its pixels would be below 0.9. Walls that two share stay
         shared. None is "simple" where ``simplify`` is above 0, else "pixels".
+    by_hand : the labels that a hand made or changed, as ``edited(...).by_hand`` has them, for a column ``by_hand``.
 
     The columns are the same for every tile: ``label``; ``pixels``, how many it has; ``area_m2`` of the geometry in square
     metres on the WGS 84 ellipsoid, NaN where the tile's place on it is not known; ``building``, the mean building
     probability of its pixels, NaN without ``probabilities``; ``neighbours``, a tuple of the labels that share a pixel's
-    edge or corner with it; where ``outline`` is given ``outline``, how the row is drawn in the end; ``geometry``, a valid
-    Polygon with holes, or a MultiPolygon of parts that share no edge.
+    edge or corner with it; where ``outline`` is given ``outline``, how the row is drawn in the end; where ``by_hand`` is
+    given ``by_hand``, True or False; ``geometry``, a valid Polygon with holes, or a MultiPolygon of parts that share no
+    edge.
 
     Raises ValueError for labels that are not whole or not of the tile's shape, for a CRS that PROJ does not know, for an
     ``outline`` of another name, and for a ``simplify`` below 0, with "pixels", or on a tile whose metres are not known.
@@ -83,6 +87,9 @@ def to_geodataframe(
         "outline": pandas.array(kinds, dtype="string"),
     }
     columns = [column for column in COLUMNS if outline or column != "outline"]
+    if by_hand is not None:
+        frame["by_hand"] = np.isin(numbers, checked_numbers(by_hand, numbers))
+        columns.insert(-1, "by_hand")
     return geopandas.GeoDataFrame(frame, geometry=geometry, crs=crs)[columns]
 
 
@@ -114,6 +121,14 @@ def checked_probabilities(probabilities: Probabilities | None, shape: tuple[int,
             f"probabilities are {probabilities.building.shape} and labels {shape}; both must be of one shape. "
             "Pass those that predict returned for this tile."
         )
+
+
+def checked_numbers(by_hand: Collection[int], numbers: np.ndarray) -> np.ndarray:
+    """Return labels that a hand made as an array; raises ValueError for one that is not among ``numbers``, those in use."""
+    hand = np.array(list(by_hand), dtype=int)
+    if other := np.setdiff1d(hand, numbers).tolist():
+        raise ValueError(f"by_hand has {other[:5]}, which are no labels here. Pass labels and by_hand of one tnv2.edited.")
+    return hand
 
 
 def checked_outline(outline: str, simplify: float, tile: Tile, metric: np.ndarray | None) -> None:

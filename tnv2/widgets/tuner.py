@@ -1,17 +1,32 @@
 """Widgets: state in Python, views in the browser that only render."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
 
 from ..files import PathLike, expanded, write_text
-from ..instances import Match, Probabilities, Recipe, Thresholds, label_instances, match
+from ..instances import (
+    Edit,
+    Edited,
+    Match,
+    Probabilities,
+    Recipe,
+    Thresholds,
+    checked_edits,
+    edited,
+    label_instances,
+    match,
+)
 from ..pictures import PALETTE, false_colour, overlay, probability_map, true_colour
 from ..tiles import Tile, checked_tile
 from .handouts import SCRIPT, handout
 from .stills import Still
 from .views import source
+
+if TYPE_CHECKING:
+    import geopandas
 
 PRACTICE = Thresholds(mask=0.3, seed=0.8, border=0.8)  # of a first-place solution on the same network
 THRESHOLDS = ("mask", "seed", "border", "min_area")
@@ -27,9 +42,12 @@ class ThresholdTuner(Still):
     ``mask``, ``seed``, ``border``, ``min_area``, ``show``, ``under``, ``opacity`` and ``outlines`` are traits: read, set or
     link them like those of any ipywidget. ``best``, ``precise`` and ``complete`` may be set to the Thresholds of a search; a
     button goes to each.
+
+    ``edits`` is a trait, too: what was mended by hand, a list of dicts such as {"kind": "delete", "at": [[12, 40]]}, which
+    ``tnv2.edited`` explains. Set it as a whole; a list that is changed in place is not seen.
     """
 
-    _renews = (*THRESHOLDS, "opacity")
+    _renews = (*THRESHOLDS, "opacity", "edits")
     _esm = SCRIPT
     _css = source("tuner.css")
 
@@ -41,6 +59,7 @@ class ThresholdTuner(Still):
     under = traitlets.Enum(["tile", "false colour", "building map", "border map"], "tile").tag(sync=True)
     opacity = traitlets.Float(0.4, min=0, max=1).tag(sync=True)
     outlines = traitlets.Bool(True).tag(sync=True)
+    edits: traitlets.List[Edit] = traitlets.List().tag(sync=True)
 
     _name = traitlets.Unicode().tag(sync=True)
     _shape: traitlets.List[int] = traitlets.List().tag(sync=True)
@@ -107,6 +126,15 @@ class ThresholdTuner(Still):
     def best(self, thresholds: Thresholds) -> None:
         self._presets = self._presets | {"best": asdict(thresholds)}
 
+    @traitlets.validate("edits")
+    def _checked_edits(self, proposal: dict[str, Any]) -> list[Edit]:
+        return checked_edits(proposal["value"], self._shape or None)
+
+    @property
+    def edited(self) -> Edited:
+        """The Edited at the present thresholds: ``labels``, which of them are ``by_hand``, which edits are ``waiting``."""
+        return edited(label_instances(self.probabilities, self.thresholds), self.edits)
+
     @property
     def precise(self) -> Thresholds | None:
         """The Thresholds behind the button *precise*, or None; set it to ``found.best_at(precision=0.95)``, say."""
@@ -130,8 +158,8 @@ class ThresholdTuner(Still):
 
     @property
     def labels(self) -> np.ndarray:
-        """(H, W) int32 labels of the buildings at the present thresholds, the ones on the screen."""
-        return label_instances(self.probabilities, self.thresholds)
+        """(H, W) int32 labels of the buildings at the present thresholds after ``edits``, the ones on the screen."""
+        return self.edited.labels
 
     @property
     def match(self) -> Match | None:
@@ -141,7 +169,14 @@ class ThresholdTuner(Still):
     @property
     def recipe(self) -> Recipe:
         """The Recipe of ``labels``: keep it with ``.save(path)``, or print it as Python code."""
-        return Recipe.of(self.tile, self.probabilities, self.thresholds)
+        return Recipe.of(self.tile, self.probabilities, self.thresholds, self.edits)
+
+    def to_geodataframe(self, simplify: float = 0.0, outline: str | None = None) -> "geopandas.GeoDataFrame":
+        """Return ``tnv2.to_geodataframe`` of ``labels`` with its column ``by_hand``: whether an edit made the building."""
+        from ..polygons import to_geodataframe
+
+        found = self.edited
+        return to_geodataframe(found.labels, self.tile, self.probabilities, simplify, outline, found.by_hand)
 
     def seen(self) -> tuple[np.ndarray, list[str]]:
         """Return the buildings on the tile, their figures and the thresholds."""

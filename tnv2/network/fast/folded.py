@@ -52,8 +52,8 @@ class Folded:
     On a CPU, 3x3 convolutions of many channels run as matrix products with fewer multiplications (``convolutions``).
 
     A narrow network has few channels over which the errors of rounding to 8 bits could even out. Measured with the networks
-    in the box, nearly all of it comes from the full and the half resolution and the one after: with ``conv1`` to ``conv3`` in
-    float32 no pixel moves by more than 0.05, in bfloat16 throughout single ones do by 0.3. The wide one rounds everywhere.
+    in the box, nearly all of it comes from the first stages: with ``conv1`` to ``conv3`` in float32 hardly a pixel moves by
+    more than 0.05, in bfloat16 throughout single ones do by 0.3. A wide network rounds everywhere.
     """
 
     def __init__(self, model: TernausNetV2, dtype: torch.dtype) -> None:
@@ -61,7 +61,8 @@ class Folded:
         self.dtypes = [early, early, early, dtype, dtype]  # of the first convolution and the stages
         self.first = Convolution(model.conv1.get_submodule("conv1"), early)
         self.stages = [
-            [Block(block, its) for block in getattr(model, stage)] for stage, its in zip(STAGES, self.dtypes[1:], strict=True)
+            [Block(block, its) for block in getattr(model, stage)]
+            for stage, its in zip(STAGES, self.dtypes[1:], strict=True)
         ]
         decoders = (getattr(model, name).block for name in ("center", "dec5", "dec4", "dec3", "dec2"))
         self.decoders = [
