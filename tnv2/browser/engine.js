@@ -6,7 +6,7 @@
 
 /** @typedef {ReturnType<typeof workspace>} Workspace */
 /** @typedef {Uint32Array} Pixels one RGBA pixel an element, as ImageData has them */
-/** @typedef {{ mask: number, seed: number, border: number, min_area: number }} Thresholds */
+/** @typedef {{ mask: number, seed: number, border: number, min_area: number, distance: number }} Thresholds */
 
 /** @param {number} width @param {number} height */
 export function workspace(width, height) {
@@ -28,19 +28,23 @@ export function workspace(width, height) {
     queue: new Int32Array(area), taken: 0, // where the flood went, in its order
     parents: new Int32Array(groups), numbers: new Int32Array(groups),
     sizes: new Int32Array(groups), firsts: new Int32Array(groups), // of each group: its pixels, and the first of them
+    depths: /** @type {Int32Array | null} */ (null), deep: -1, // of each pixel, and the mask threshold of their region
     seeded: "", flooded: "", // what the seeds and the flood were last made from
     dimmed: /** @type {Int32Array | null} */ (null), // a background without the share that a tint takes
     under: /** @type {Pixels | null} */ (null), opacity: 0, // what that was last made from
   };
 }
 
-/** Label the buildings of two (height * width) maps; the result is space.labels, space.count and space.areas.
- * What the changed threshold cannot change is kept: a mask under the seed threshold keeps the seeds, a new minimum area
- * renumbers alone.
- * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array} border @param {Thresholds} thresholds */
-export function label(space, building, border, { mask, seed, border: limit, min_area }) {
-  const seeded = `${Math.max(mask, seed)} ${limit}`, flooded = `${seeded} ${mask}`;
-  if (space.seeded !== seeded) connectSeeds(space, building, border, Math.max(mask, seed), limit);
+/** Label the buildings of two (height * width) maps, or of one; the result is space.labels, space.count and space.areas.
+ * What the changed threshold cannot change is kept: a mask under the seed threshold keeps the seeds unless depths count, a
+ * new minimum area renumbers alone.
+ * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array | null} border @param {Thresholds} thresholds */
+export function label(space, building, border, { mask, seed, border: limit, min_area, distance }) {
+  const seeded = `${Math.max(mask, seed)} ${limit} ${distance ? `${distance} ${mask}` : ""}`, flooded = `${seeded} ${mask}`;
+  if (space.seeded !== seeded) {
+    const depths = distance ? squaredDepths(space, building, mask) : null;
+    connectSeeds(space, building, border, Math.max(mask, seed), limit, depths, distance * distance);
+  }
   if (space.flooded !== flooded) flood(space, building, mask);
   space.seeded = seeded;
   space.flooded = flooded;
@@ -59,14 +63,16 @@ function table(test, threshold) {
 const above = (p, limit) => p > limit, below = (p, limit) => p < limit;
 
 /** List the seeds' pixels in raster order, the 4-connected group of each, and whether it lies at the rim.
- * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array} border @param {number} seed @param {number} limit */
-function connectSeeds(space, building, border, seed, limit) {
+ * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array | null} border @param {number} seed
+ * @param {number} limit @param {Int32Array | null} depths @param {number} least of depths, squared; the seeds' are greater */
+function connectSeeds(space, building, border, seed, limit, depths, least) {
   const { width, height, stride, grown: labels, parents, markers, groupOf, rim } = space;
-  const confident = table(above, seed), clear = table(below, limit);
+  const confident = table(above, seed), clear = border ? table(below, limit) : new Uint8Array(256).fill(1);
+  const borders = border ?? building;
   let groups = 0, count = 0;
   for (let row = 0, from = 0; row < height; row++) {
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
-      if (!(confident[building[from]] & clear[border[from]])) { labels[i] = 0; continue; }
+      if (!(confident[building[from]] & clear[borders[from]]) || (depths && depths[from] <= least)) { labels[i] = 0; continue; }
       markers[count++] = i;
       const up = labels[i - stride], left = labels[i - 1];
       if (up && left && up !== left) labels[i] = join(parents, up, left);
@@ -83,6 +89,39 @@ function connectSeeds(space, building, border, seed, limit) {
   }
   space.seeds = count;
   space.groups = groups;
+}
+
+/** How far each pixel of the region above mask is from the nearest outside it, squared, as depths.py has it; kept until the
+ * mask changes. @param {Workspace} space @param {Uint8Array} building @param {number} mask */
+export function squaredDepths(space, building, mask) {
+  const { width, height } = space, far = height + width;
+  const depths = space.depths ??= new Int32Array(width * height);
+  if (space.deep === mask) return depths;
+  space.deep = mask;
+  const inRegion = table(above, mask), last = (height - 1) * width;
+  let outside = false;
+  for (let i = 0; i < depths.length; i++) {
+    depths[i] = inRegion[building[i]] && 1 + (i < width ? far : depths[i - width]);
+    outside ||= !depths[i];
+  }
+  if (!outside) return depths.fill(2 ** 31 - 1);
+  for (let i = last - 1; i >= 0; i--) depths[i] = Math.min(depths[i], depths[i + width] + 1);
+  const heights = new Float64Array(width), site = new Int32Array(width), start = new Int32Array(width);
+  for (let from = 0; from <= last; from += width) {
+    let count = 0;
+    for (let column = 0; column < width; column++) {
+      const rise = heights[column] = depths[from + column] ** 2;
+      while (count && heights[site[count - 1]] + (start[count - 1] - site[count - 1]) ** 2 > rise + (start[count - 1] - column) ** 2) count--;
+      const middle = site[count - 1];
+      const first = count && 1 + Math.floor((column * column - middle * middle + rise - heights[middle]) / (2 * (column - middle)));
+      if (first < width) { site[count] = column; start[count++] = first; }
+    }
+    for (let column = width - 1; column >= 0; column--) {
+      depths[from + column] = heights[site[count - 1]] + (column - site[count - 1]) ** 2;
+      if (column === start[count - 1]) count--;
+    }
+  }
+  return depths;
 }
 
 /** @param {Int32Array} parents @param {number} group */
