@@ -26,7 +26,8 @@ IMPORT = """async () => {
     };
 }"""
 LOAD = """([width, height, building, border]) => {
-    Object.assign(window, {space: engine.workspace(width, height), building: unpacked(building), border: border && unpacked(border)});
+    Object.assign(window, {space: engine.workspace(width, height), building: unpacked(building)});
+    window.border = border && unpacked(border);
 }"""
 LABEL = """(thresholds) => {
     const {labels, stride, width, height} = engine.label(space, building, border, thresholds);

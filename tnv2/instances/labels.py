@@ -57,7 +57,7 @@ class Probabilities:
 
     building : that the pixel belongs to a building, or to whatever thing the network knows.
     border : that it lies where two of them touch or nearly touch; None of a network that does not say.
-    origin : what they were computed with, as ``predict`` notes it: weights, sha256, precision, thresholds; or which file they
+    origin : what they were computed with, as ``predict`` notes it: weights, sha256, precision, thresholds; or the file they
         were read from, as ``read_probabilities`` does; None if unknown.
     """
 
