@@ -110,6 +110,7 @@ READERS = {
     "read_sharpened": lambda tile, model: tnv2.read_sharpened(f"~/city/MUL/MUL_{NAME}.tif", "~/pan.tif", FOOTPRINTS),
     "read_tile": lambda tile, model: tnv2.read_tile(RGB, MUL, FOOTPRINTS).files.read(),
     "Recipe.load": lambda tile, model: tnv2.Recipe.load("~/a.json"),
+    "sweep": lambda tile, model: tnv2.sweep("~/maps.npy", tile.truth, seed=0.5, distance=0),
     "source": lambda tile, model: source("~/a.csv").read_bytes(),
     "train": other_settings,
     "truth_of": lambda tile, model: truth_of(FOOTPRINTS, tile.georeference, NAME, tile.shape),

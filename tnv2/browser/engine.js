@@ -94,11 +94,11 @@ function connectSeeds(space, building, border, seed, limit, depths, least) {
 /** How far each pixel of the region above mask is from the nearest outside it, squared, as depths.py has it; kept until the
  * mask changes. @param {Workspace} space @param {Uint8Array} building @param {number} mask */
 export function squaredDepths(space, building, mask) {
-  const { width, height } = space, far = height + width;
-  const depths = space.depths ??= new Int32Array(width * height);
+  const { width, height: rows } = space, far = rows + width;
+  const depths = space.depths ??= new Int32Array(width * rows);
   if (space.deep === mask) return depths;
   space.deep = mask;
-  const inRegion = table(above, mask), last = (height - 1) * width;
+  const inRegion = table(above, mask), last = (rows - 1) * width; // the last row's first pixel
   let outside = false;
   for (let i = 0; i < depths.length; i++) {
     depths[i] = inRegion[building[i]] && 1 + (i < width ? far : depths[i - width]);
@@ -107,18 +107,30 @@ export function squaredDepths(space, building, mask) {
   if (!outside) return depths.fill(2 ** 31 - 1);
   for (let i = last - 1; i >= 0; i--) depths[i] = Math.min(depths[i], depths[i + width] + 1);
   const heights = new Float64Array(width), site = new Int32Array(width), start = new Int32Array(width);
-  for (let from = 0; from <= last; from += width) {
-    let count = 0;
-    for (let column = 0; column < width; column++) {
-      const rise = heights[column] = depths[from + column] ** 2;
-      while (count && heights[site[count - 1]] + (start[count - 1] - site[count - 1]) ** 2 > rise + (start[count - 1] - column) ** 2) count--;
-      const middle = site[count - 1];
-      const first = count && 1 + Math.floor((column * column - middle * middle + rise - heights[middle]) / (2 * (column - middle)));
-      if (first < width) { site[count] = column; start[count++] = first; }
-    }
-    for (let column = width - 1; column >= 0; column--) {
-      depths[from + column] = heights[site[count - 1]] + (column - site[count - 1]) ** 2;
-      if (column === start[count - 1]) count--;
+  for (let row = 0; row <= last; row += width) {
+    for (let first = 0, end = 0; first < width; first = end) { // each run of the region, with the pixels at its ends
+      end = first + 1;
+      if (!depths[row + first]) continue;
+      while (end < width && depths[row + end]) end++;
+      let count = 0;
+      for (let column = Math.max(0, first - 1), stop = Math.min(width - 1, end); column <= stop; column++) {
+        const along = depths[row + column], height = heights[column] = along * along;
+        let from = 0;
+        while (count) {
+          const middle = site[count - 1], left = start[count - 1];
+          if (heights[middle] + (left - middle) * (left - middle) <= height + (left - column) * (left - column)) {
+            from = 1 + Math.floor((column * column - middle * middle + height - heights[middle]) / (2 * (column - middle)));
+            break;
+          }
+          count--;
+        }
+        if (from < width) { site[count] = column; start[count++] = from; }
+      }
+      for (let column = end - 1; column >= first; column--) {
+        while (start[count - 1] > column) count--;
+        const away = column - site[count - 1];
+        depths[row + column] = heights[site[count - 1]] + away * away;
+      }
     }
   }
   return depths;

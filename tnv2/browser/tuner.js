@@ -1,6 +1,6 @@
 // @ts-check
 import { element } from "./dom.js";
-import { label, workspace } from "./engine.js";
+import { label, squaredDepths, workspace } from "./engine.js";
 import { draw, drawErrors, drawSeeds, pixel } from "./paint.js";
 import { STATUS, footprints, match, statuses } from "./scores.js";
 import { createStage } from "./stage.js";
@@ -9,7 +9,7 @@ import { createStage } from "./stage.js";
 
 /** @typedef {import("./engine.js").Thresholds} Thresholds @typedef {import("./stage.js").Place} Place */
 /** @typedef {import("./scores.js").Fate} Fate @typedef {import("./scores.js").Score} Score */
-/** @typedef {Thresholds & { show: string, under: string, opacity: number, outlines: boolean, _name: string,
+/** @typedef {Thresholds & { show: string, under: string, opacity: number, outlines: boolean, things: string, _name: string,
  *   _shape: [height: number, width: number], _pixel_area: number | null, _palette: import("./scores.js").Colour[],
  *   _presets: Record<string, Thresholds | undefined>, _pictures: Record<string, DataView>,
  *   _building: DataView, _border: DataView, _truth: DataView, _heat: DataView }} Traits */
@@ -23,6 +23,7 @@ const THRESHOLDS = [
   { name: "mask", help: "a pixel is building above this building probability" },
   { name: "seed", help: "a building starts above this building probability ..." },
   { name: "border", help: "... and below this border probability" },
+  { name: "distance", max: 50, step: 0.5, help: "... and further from the region's rim than these pixels, which parts what touches" },
   { name: "min_area", text: "min px", max: 500, step: 1, help: "smaller buildings are dropped, in pixels" },
 ];
 /** @type {Record<string, string>} */
@@ -34,11 +35,18 @@ const PRESETS = {
   reset: "back to the start",
 };
 
+/** Whether a threshold has a say: that of the border where there is such a map, and the distance where not, or above 0.
+ * @param {Model} model @param {string} name @param {number} value */
+function hasSay(model, name, value) {
+  const bordered = model.get("_border").byteLength > 0;
+  return name === "border" ? bordered : name !== "distance" || !bordered || value > 0;
+}
+
 /** @param {{ model: Model, el: HTMLElement }} view */
 function render({ model, el }) {
   const [height, width] = model.get("_shape");
   const space = workspace(width, height);
-  const building = bytes(model.get("_building")), border = bytes(model.get("_border"));
+  const building = bytes(model.get("_building")), border = model.get("_border").byteLength ? bytes(model.get("_border")) : null;
   const truth = model.get("_truth").byteLength ? footprints(new Int32Array(bytes(model.get("_truth")).slice().buffer), width) : null;
   const backgrounds = pictures(model, building, border);
   const pixelArea = model.get("_pixel_area");
@@ -70,6 +78,7 @@ function render({ model, el }) {
   const compute = () => {
     label(space, building, border, {
       mask: model.get("mask"), seed: model.get("seed"), border: model.get("border"), min_area: model.get("min_area"),
+      distance: model.get("distance"),
     });
     score = truth && match(space, truth);
     codes = truth && score && statuses(space, truth, score);
@@ -86,7 +95,8 @@ function render({ model, el }) {
     canvas.setAttribute("aria-label", `${model.get("_name")}: ${show} on ${model.get("under")}`);
   };
   const write = () => {
-    count.textContent = `${space.count} building${space.count === 1 ? "" : "s"}`;
+    const things = model.get("things");
+    count.textContent = `${space.count} ${space.count === 1 ? things.replace(/s$/, "") : things}`;
     if (score) known?.figures.update(score);
     if (score) known?.errors.update(score);
     read();
@@ -96,13 +106,19 @@ function render({ model, el }) {
   };
   const /** @type {(...pixel: Place) => string} */ describe = (row, column) => {
     const at = row * width + column, id = space.labels[(row + 1) * space.stride + 1 + column];
-    const parts = [`row ${row} col ${column}`, `building ${(building[at] / 255).toFixed(2)} border ${(border[at] / 255).toFixed(2)}`];
+    const value = border ? `border ${(border[at] / 255).toFixed(2)}` : `distance ${depth(at)}`;
+    const parts = [`row ${row} col ${column}`, `building ${(building[at] / 255).toFixed(2)} ${value}`];
     if (id) parts.push(`#${id}`, `${space.areas[id]} px`);
     if (id && pixelArea) parts.push(`${(space.areas[id] * pixelArea).toFixed(0)} m\u00b2`);
     const footprint = truth && truth.truth[at];
     if (footprint) parts.push(`footprint ${footprint}`);
     if (id && score) parts.push(`IoU ${score.best[id].toFixed(2)}`);
     return parts.join("   ");
+  };
+
+  const /** @type {(at: number) => string} */ depth = (at) => {
+    const squared = squaredDepths(space, building, model.get("mask"))[at];
+    return squared < 2 ** 31 - 1 ? Math.sqrt(squared).toFixed(1) : "endless";
   };
 
   let stale = true; // labels are behind the thresholds
@@ -121,12 +137,17 @@ function render({ model, el }) {
   };
   const schedule = () => { pending ||= requestAnimationFrame(refresh); };
   for (const { name } of THRESHOLDS) listen(name, () => { stale = true; schedule(); });
+  listen("things", () => write());
   for (const name of /** @type {const} */ (["show", "under", "opacity", "outlines"])) listen(name, schedule);
 
   const overlays = truth ? ["instances", "errors", "seeds", "nothing"] : ["instances", "seeds", "nothing"];
   const panel = element("div", { className: "tnv2-panel" },
     presetRow(model, follow, commit),
-    ...THRESHOLDS.map((control) => sliderRow(model, control, follow, commit)),
+    ...THRESHOLDS.map((control) => {
+      const row = sliderRow(model, control, follow, commit);
+      follow(control.name, () => { row.style.display = hasSay(model, control.name, model.get(control.name)) ? "" : "none"; });
+      return row;
+    }),
     choiceRow(model, "show", overlays, "what is drawn on the picture", follow, commit),
     choiceRow(model, "under", Object.keys(backgrounds), "the picture itself", follow, commit),
     sliderRow(model, { name: "opacity", step: 0.05, help: "how strongly buildings are tinted" }, follow, commit),
@@ -221,8 +242,9 @@ function presetRow(model, follow, commit) {
     follow("_presets", () => {
       const preset = model.get("_presets")[name];
       button.disabled = !preset;
-      const values = preset && `mask ${preset.mask}, seed ${preset.seed}, border ${preset.border}, min px ${preset.min_area}`;
-      button.title = preset ? `${help}: ${values}` : `${help}: none yet`;
+      const /** @type {[string, number][]} */ values = Object.entries(preset ?? {});
+      const told = values.filter(([key, value]) => hasSay(model, key, value)).map(([key, value]) => `${key.replace("_area", " px")} ${value}`);
+      button.title = `${help}: ${told.join(", ") || "none yet"}`;
     });
     return button;
   });
@@ -246,7 +268,7 @@ function sliderRow(model, { name, text = name, max = 1, step = 0.01, help }, fol
     if (document.activeElement !== field) field.value = step < 1 ? String(Number(value.toFixed(4))).padEnd(4, value % 1 ? "0" : "") : String(value);
   };
   const /** @type {(input: HTMLInputElement) => void} */ take = (input) => {
-    const value = Number(input.value), fits = input.value !== "" && value >= 0 && (step >= 1 || value <= max);
+    const value = Number(input.value), fits = input.value !== "" && value >= 0 && (max > 1 || value <= max);
     field.classList.toggle("tnv2-wrong", !fits);
     if (fits) commit({ [name]: step < 1 ? value : Math.round(value) });
   };
@@ -278,12 +300,12 @@ function checkRow(model, name, help, follow, commit) {
 }
 
 /** The pictures to look at, one RGBA pixel an element: the tile's, and the maps in the colours of a 256-entry table.
- * @param {Model} model @param {Uint8Array} building @param {Uint8Array} border @returns {Record<string, Uint32Array>} */
+ * @param {Model} model @param {Uint8Array} building @param {Uint8Array | null} border @returns {Record<string, Uint32Array>} */
 function pictures(model, building, border) {
   const heat = rgba(bytes(model.get("_heat")));
   const coloured = /** @param {Uint8Array} map */ (map) => Uint32Array.from(map, (value) => heat[value]);
   const given = Object.entries(model.get("_pictures")).map(([name, rgb]) => [name, rgba(bytes(rgb))]);
-  return { ...Object.fromEntries(given), "building map": coloured(building), "border map": coloured(border) };
+  return { ...Object.fromEntries(given), "building map": coloured(building), ...(border && { "border map": coloured(border) }) };
 }
 
 /** @param {Uint8Array} rgb */

@@ -35,24 +35,31 @@ def measure(region: np.ndarray, depths: np.ndarray) -> None:
     for row in range(height - 2, -1, -1):
         for column in range(width):
             along[row, column] = min(along[row, column], along[row + 1, column] + 1)
+    heights = along * along
     site, start = np.empty(width, np.int64), np.empty(width, np.int64)  # of each parabola: its middle, where it is lowest
     for row in range(height):
-        heights = along[row] ** 2
-        count = 0
-        for column in range(width):
-            while count:
-                last, first = site[count - 1], start[count - 1]
-                if heights[last] + (first - last) ** 2 <= heights[column] + (first - column) ** 2:
-                    break
-                count -= 1
-            first = 0
-            if count:
-                rise = column**2 - last**2 + heights[column] - heights[last]
-                first = 1 + rise // (2 * (column - last))
-            if first < width:
-                site[count], start[count] = column, first
-                count += 1
-        for column in range(width - 1, -1, -1):
-            depths[row, column] = heights[site[count - 1]] + (column - site[count - 1]) ** 2
-            if column == start[count - 1]:
-                count -= 1
+        end = 0
+        while end < width:  # each run of the region, with the pixels at its ends
+            first, end = end, end + 1
+            if not region[row, first]:
+                depths[row, first] = 0
+                continue
+            while end < width and region[row, end]:
+                end += 1
+            count = 0
+            for column in range(max(0, first - 1), min(width, end + 1)):
+                begin = 0
+                while count:
+                    middle, left = site[count - 1], start[count - 1]
+                    rise = heights[row, column] - heights[row, middle]
+                    if (left - middle) ** 2 <= rise + (left - column) ** 2:
+                        begin = 1 + (column**2 - middle**2 + rise) // (2 * (column - middle))
+                        break
+                    count -= 1
+                if begin < width:
+                    site[count], start[count] = column, begin
+                    count += 1
+            for column in range(end - 1, first - 1, -1):
+                while start[count - 1] > column:
+                    count -= 1
+                depths[row, column] = heights[row, site[count - 1]] + (column - site[count - 1]) ** 2
