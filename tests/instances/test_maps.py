@@ -211,7 +211,7 @@ def test_damaged_hostile_and_missing_files_are_refused(tmp_path):
     twice = header("{'descr': '<f4', 'fortran_order': False, 'shape': (2**40, 4)}\n")
     for content in (b"", b"no array", whole[:-9], whole[:20], objects.getvalue(), huge, twice):
         (tmp_path / "bad.npy").write_bytes(content)
-        with pytest.raises(ValueError, match=r"bad\.npy is no array that can be a map .*Write it with np\.save"):
+        with pytest.raises(ValueError, match=r"bad\.npy is no array that can be a map .*Save one with np\.save"):
             read_probabilities(tmp_path / "bad.npy")
         with zipfile.ZipFile(tmp_path / "bad.npz", "w") as archive:
             archive.writestr("building.npy", content)

@@ -46,7 +46,7 @@ class Thresholds:
         if not 0 <= self.min_area < np.inf or self.min_area != int(self.min_area):
             raise ValueError(f"min_area is {self.min_area}; it is a whole number of pixels, 0 to keep every building.")
         object.__setattr__(self, "min_area", int(self.min_area))
-        if not 0 <= self.distance < np.inf:
+        if not 0 <= self.distance < 2**31:
             raise ValueError(f"distance is {self.distance}; it is a number of pixels, 0 for seeds up to the rim.")
         object.__setattr__(self, "distance", float(self.distance))
 
@@ -69,7 +69,7 @@ class Probabilities:
         for name in ("building", "border") if self.border is not None else ("building",):
             array = np.asarray(getattr(self, name), np.float32)
             if array.ndim != 2 or not array.size:
-                raise ValueError(f"{name} is {array.shape}; it must be (H, W), one probability a pixel.")
+                raise ValueError(f"{name} is {array.shape}; it must be (H, W), one probability a pixel. Pass one map.")
             if not (array.min() >= 0 and array.max() <= 1):  # NaN fails both
                 raise ValueError(
                     f"{name} has values from {array.min()} to {array.max()}; probabilities are finite, from 0 to 1. "

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import sys
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -70,11 +71,6 @@ def read_probabilities(
         return maps
     found = found_in(maps, bands)
     read = [probability(found, i, scale, told(maps)) for i in range(len(found.maps))]
-    if len(read) == 2 and np.allclose(read[0] + read[1], 1, atol=0.01):
-        raise ValueError(
-            f"the two maps of {told(maps)} add up to 1 everywhere, as a softmax's background and foreground do; a border "
-            "map does not. Pass the foreground alone, bands=(2,) say."
-        )
     if border is not None:
         beside = found_in(border, None)
         if len(read) + len(beside.maps) > 2:
@@ -86,9 +82,17 @@ def read_probabilities(
     if is_path(maps) and (border is None or is_path(border)):
         beside_path = None if border is None else told(border)
         how = {"maps": told(maps), "border": beside_path, "bands": bands and list(bands), "scale": scale}
-    return Probabilities(
-        read[0], read[1] if len(read) > 1 else None, {"maps": how, "sha256": digest(maps), "place": found.place}
-    )
+    origin = {"maps": how, "sha256": digest(maps), "place": found.place}
+    try:
+        answer = Probabilities(read[0], read[1] if len(read) > 1 else None, origin)
+    except ValueError as error:
+        raise ValueError(f"{told(maps)}: {error}") from error
+    if answer.border is not None and border is None and np.allclose(answer.building + answer.border, 1, atol=0.01):
+        raise ValueError(
+            f"the two maps of {told(maps)} add up to 1 everywhere, as a softmax's background and foreground do; a border "
+            "map does not. Pass the foreground alone, bands=(2,) say."
+        )
+    return answer
 
 
 def is_path(maps: Maps) -> TypeGuard[PathLike]:
@@ -114,8 +118,9 @@ def probability(found: Found, number: int, scale: float | None, what: str) -> np
     """Return one of the maps as (H, W) float32, scaled, 0 where there is no data."""
     counts, own = found.maps[number], found.scales[number] if scale is None else (scale, 0)
     if own is not None:
-        scaled = counts * np.float64(own[0]) + own[1]
-        values = np.where((scaled > 1) & (scaled < 1.0001), 1, scaled).astype(np.float32)  # 255 times 0.003922
+        with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is no probability
+            scaled = counts * np.float64(own[0]) + own[1]
+            values = np.where((scaled > 1) & (scaled < 1.0001), 1, scaled).astype(np.float32)  # 255 times 0.003922
     elif counts.dtype in FULL:
         values = counts.astype(np.float32) / np.float32(FULL[counts.dtype])
         if counts.max() == 1:
@@ -125,7 +130,8 @@ def probability(found: Found, number: int, scale: float | None, what: str) -> np
                 stacklevel=3,
             )
     elif counts.dtype.kind in "fb":
-        values = counts.astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = counts.astype(np.float32)
     else:
         raise ValueError(f"{what} is {counts.dtype}; maps are real numbers from 0 to 1, bool, uint8 or uint16. Pass scale.")
     if found.valid is not None and not found.valid.all():
@@ -243,13 +249,13 @@ def in_numpy(path: Path, bands: Bands) -> Found:
     except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, UnicodeError, MemoryError) as error:
         raise ValueError(
             f"{path} cannot be read as arrays ({type(error).__name__}: {str(error)[:300]}). It is damaged or cut short. "
-            "Write it again with np.save(path, maps), or np.savez_compressed(path, building=..., border=...)."
+            "Save it again with np.save(path, maps), or np.savez_compressed(path, building=..., border=...)."
         ) from error
     if len(arrays) == 1:
         planes = planes_of(arrays[0], str(path))
         return Found([planes[i] for i in picks([""] * len(planes), bands, str(path))])
     if any(array.ndim != 2 for array in arrays):
-        raise ValueError(f"{path} has maps of {arrays[0].shape} and {arrays[1].shape}; each must be (H, W).")
+        raise ValueError(f"{path} has maps of {arrays[0].shape} and {arrays[1].shape}; each must be (H, W). Save them so.")
     return Found(arrays)
 
 
@@ -265,7 +271,7 @@ def stored(path: Path | zipfile.Path) -> np.ndarray:
             raise ValueError(f"it is {shape} {dtype}, {size >> 20} MB; maps are numbers, of {LARGEST >> 20} MB at most")
         with path.open("rb") as stream:
             return form.read_array(stream, allow_pickle=False)
-    except ValueError as error:
+    except (ValueError, TypeError, SyntaxError, tokenize.TokenError, OverflowError) as error:  # what a header may lead to
         raise ValueError(
-            f"{path} is no array that can be a map ({str(error)[:300]}). Write it with np.save(path, maps)."
+            f"{path} is no array that can be a map ({str(error)[:300]}). Save one with np.save(path, maps)."
         ) from error
