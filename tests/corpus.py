@@ -58,6 +58,12 @@ def write_corpus(folder):
         "checkpoint": checkpoints,
         "safetensors": safetensors,
         "recipe": recipes,
+        "npy": lambda part: [archived(part.with_suffix(".npy"), np.save, maps) for maps in arrays(rng)],
+        "npz": lambda part: [
+            archived(part.with_suffix(".npz"), save, **dict(zip(("building", "border"), maps, strict=False)))
+            for maps in arrays(rng)
+            for save in (np.savez, np.savez_compressed)
+        ],
         "names": lambda part: [],
     }
     for kind, make in makers.items():
@@ -195,6 +201,18 @@ def safetensors(part):
     return [own, own, own, len(endless).to_bytes(8, "little") + endless + own[8 + length :]]
 
 
+def arrays(rng):
+    """Return (2, H, W) probability maps in several types, and objects, one of which is a trap."""
+    maps = rng.random((2, 40, 40), np.float32)
+    return [maps, maps.astype(">f8"), np.asfortranarray(maps), (255 * maps).astype(np.uint8), np.array([[Trap()] * 9] * 2)]
+
+
+def archived(part, save, *arrays, **named):
+    """Return the bytes of what one of NumPy's functions saves."""
+    save(part, *arrays, **named)
+    return part.read_bytes()
+
+
 def recipes(part):
     """Return recipes, one with code where a version stands."""
     files = {**PARTNERS, "footprints": None}
@@ -203,5 +221,7 @@ def recipes(part):
         record = {**Recipe(Thresholds(), NAME, paths, "mini", "ab12" * 16, "auto", {"tnv2": "0.1.0"}).record()}
         found.append(json.dumps(record | {"versions": {"tnv2": version}}, indent=2).encode())
     part_of = {"bands": [3, 2, 1], "window": [0, 8, 32, 32], "limits": [[1, 2, 3.5], [900, 901, 902]], "metres": 0.5}
+    maps = {"maps": "maps.npz", "border": None, "bands": ["building", 2], "scale": 0.5}
+    found.append(json.dumps(json.loads(found[1]) | {"maps": maps}).encode())
     found += [json.dumps(json.loads(found[0]) | part_of | {"scene": scene}).encode() for scene in ("", "city")]
     return found

@@ -25,7 +25,9 @@ from tnv2.tiles.pansharpening import read_sharpened
 MEMORY, SECONDS = 1 << 30, 5  # bytes resident, seconds of computing; a file that just waits has a minute
 NAME = "AOI_2_Vegas_img1"
 PARTNERS = {"rgb": f"RGB-PanSharpen_{NAME}.tif", "mul": f"MUL_{NAME}.tif", "footprints": f"buildings_{NAME}.geojson"}
-REMEDY = re.compile(r"\b(Pass|Fetch|Save|Keep|Fill|Convert|Rewrite|Delete|Cut|Train|Move|Reproject|is needed|leave)\b")
+REMEDY = re.compile(
+    r"\b(Pass|Fetch|Save|Divide|Keep|Fill|Convert|Rewrite|Delete|Cut|Train|Move|Reproject|is needed|leave)\b"
+)
 
 
 def fuzz(folder, kind, inputs, script=__file__):
@@ -118,16 +120,24 @@ def read_weights(path, partners):
     assert sum(parameter.numel() for parameter in model.parameters()) < 100_000
 
 
-CALLED = ("read_tile", "load_model", "predict", "label_instances", "Thresholds", "SceneMap.load")
+CALLED = ("read_tile", "load_model", "predict", "read_probabilities", "label_instances", "Thresholds", "SceneMap.load")
 
 
 def read_recipe(path, partners):
-    """Load a recipe; its code imports the kit, sets four names and calls nothing but the kit."""
+    """Load a recipe; its code imports the kit, sets two to four names and calls nothing but the kit."""
     code = ast.parse(str(tnv2.Recipe.load(path)))
-    assert [type(line) for line in code.body] == [ast.Import] + [ast.Assign] * 4
+    assert [type(line) for line in code.body] in [[ast.Import] + [ast.Assign] * count for count in (2, 3, 4)]
     calls = {ast.unparse(node.func) for node in ast.walk(code) if isinstance(node, ast.Call)}
     calls = {name.removesuffix(".rounded").split("(")[0] for name in calls}
     assert calls <= {f"tnv2.{name}" for name in CALLED}
+
+
+def read_maps(path):
+    """Read probability maps; what comes back is within its range."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of numbers that are next to 0
+        maps = tnv2.read_probabilities(path)
+    assert 0 <= maps.building.min() <= maps.building.max() <= 1
 
 
 def read_names(room, partners):
@@ -152,6 +162,8 @@ KINDS = {  # of each the name of a mutant's file, and what reads it
     "checkpoint": ("{}.pt", read_weights),
     "safetensors": ("{}.safetensors", read_weights),
     "recipe": ("{}.json", read_recipe),
+    "npy": ("{}.npy", lambda path, partners: read_maps(path)),
+    "npz": ("{}.npz", lambda path, partners: read_maps(path)),
     "names": ("", read_names),
 }
 

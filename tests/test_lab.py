@@ -43,14 +43,14 @@ def picture(page):
 
 
 def count(page):
-    return page.locator(".tnv2-tuner .tnv2-count").inner_text()
+    return page.locator(".tnv2-tuner .tnv2-count").first.inner_text()
 
 
 def raise_mask(page):
     """Move the mask slider by keyboard until there are other buildings; return its value."""
-    page.locator(".tnv2-tuner canvas").scroll_into_view_if_needed()
+    page.locator(".tnv2-tuner canvas").first.scroll_into_view_if_needed()
     before, count_before = picture(page), count(page)
-    slider = page.locator(".tnv2-tuner input[type=range][data-name=mask]")
+    slider = page.locator(".tnv2-tuner input[type=range][data-name=mask]").first
     slider.focus()
     for _ in range(40):
         page.keyboard.press("ArrowRight")
@@ -71,14 +71,15 @@ def test_python_moves_sliders_and_buildings(page):
     fields = {"mask": "0.25", "seed": "0.75", "border": "0.35", "min_area": "120"}
     for name, value in fields.items():
         wait_for(
-            lambda n=name, v=value: page.locator(f".tnv2-tuner input[type=number][data-name={n}]").input_value() == v, 10
+            lambda n=name, v=value: page.locator(f".tnv2-tuner input[type=number][data-name={n}]").first.input_value() == v,
+            10,
         )
     wait_for(lambda: picture(page) != before, 10)
     assert kernel_says(page, "print(tuner.labels.max(), 'buildings')") == count(page)
 
 
 def test_number_field_refuses_what_is_no_threshold(page):
-    field = page.locator(".tnv2-tuner input[type=number][data-name=seed]")
+    field = page.locator(".tnv2-tuner input[type=number][data-name=seed]").first
     field.fill("7")
     assert "tnv2-wrong" in field.get_attribute("class")
     assert kernel_says(page, "print(tuner.seed)") == "0.75"
@@ -130,7 +131,7 @@ def test_slider_and_map_of_a_lesson_move_the_buildings(tuning):
     wait_for(lambda: kernel_says(tuning, "print(heat.point, tuner.thresholds == heat.thresholds)") == "[2, 1] True", 10)
     chosen = kernel_says(tuning, "print(tuner.seed, tuner.border)").split()
     for name, value in zip(("seed", "border"), chosen, strict=True):
-        field = tuning.locator(f".tnv2-tuner input[type=number][data-name={name}]")
+        field = tuning.locator(f".tnv2-tuner input[type=number][data-name={name}]").first
         wait_for(lambda f=field, v=value: float(f.input_value()) == float(v), 10)
     wait_for(lambda: kernel_says(tuning, "print(tuner.labels.max(), 'buildings')") == count(tuning), 10)
 

@@ -16,9 +16,10 @@ def mini():
 
 @pytest.mark.parametrize("tile", [[TILE], "a.tif", TILE.rgb, None])
 def test_what_is_no_tile_is_told_how_to_become_one(mini, tile):
+    picture = tile is None or isinstance(tile, np.ndarray)  # which is enough for a tuner
     for function in (
         lambda: tnv2.predict(mini, tile),
-        lambda: tnv2.ThresholdTuner(tile, MAPS),
+        lambda: tnv2.ThresholdTuner([tile] if picture else tile, MAPS),
         lambda: tnv2.BandViewer(tile),
         lambda: tnv2.true_colour(tile),
         lambda: tnv2.false_colour(tile),
@@ -38,12 +39,18 @@ def test_what_is_no_tile_is_told_how_to_become_one(mini, tile):
         (lambda: tnv2.evaluate(None, 3), r'model is int; pass load_model\("mini"\)'),
         (lambda: tnv2.ThresholdTuner(MAPS, TILE), "tile is Probabilities"),
         (lambda: tnv2.ThresholdTuner(TILE, TILE), "probabilities are Tile; pass Probabilities"),
+        (lambda: tnv2.ThresholdTuner(TILE.rgb[..., 0] * 0.5, MAPS), r"tile is \(650, 650, 3\) float.*Scale real numbers"),
+        (lambda: tnv2.ThresholdTuner(TILE.rgb[:9], MAPS), r"the tile \(9, 650\).*the picture that the maps are of"),
+        (lambda: tnv2.ThresholdTuner(TILE, 3 * MAPS.building - 1), "sigmoid of logits"),
         (lambda: tnv2.ThresholdTuner(TILE, MAPS, 0.5), r"thresholds are 0\.5; pass Thresholds"),
         (lambda: tnv2.match(None, TILE.truth), "A tile without footprints has no truth"),
         (lambda: tnv2.match(TILE.truth, None), "labels are None"),
         (lambda: tnv2.label_instances(MAPS, 0.5), r"got Probabilities and 0\.5; pass .*Thresholds\(mask=0\.5\)"),
         (lambda: tnv2.label_instances(TILE), "got Tile and"),
         (lambda: tnv2.sweep(TILE, TILE.truth), "probabilities are Tile"),
+        (lambda: tnv2.sweep(MAPS, TILE.truth, distance=3), "border and distance do not go together"),
+        (lambda: tnv2.sweep(MAPS.building, TILE.truth, border=0.5), r"Probabilities\(maps\.building\) has no border map"),
+        (lambda: tnv2.sweep([MAPS, MAPS.building], [TILE.truth] * 2), "border and distance do not go together"),
         (lambda: tnv2.sweep([TILE], [TILE.truth]), "probabilities are Tile"),
         (lambda: tnv2.overlay(TILE, TILE.truth), r"picture is Tile .*Pass true_colour\(tile\)"),
         (lambda: tnv2.read_tile(TILE), "path is Tile; pass the path of a file"),

@@ -56,6 +56,7 @@ def home(scene, tmp_path, monkeypatch):
             write_geotiff(path, bands, tile.georeference)
         else:
             path.write_text('{"features": []}')
+    np.save(tmp_path / "home" / "maps.npy", tile.truth > 0)
     (tmp_path / "home" / "a.csv").write_text("ImageId,PolygonWKT_Pix\nimg1,POLYGON EMPTY\n")
     torch.save({"settings": {}}, tmp_path / "home" / "a.checkpoint")
     RECIPE.save(tmp_path / "home" / "a.json")
@@ -105,9 +106,11 @@ READERS = {
     "read_image": lambda tile, model: read_image(MUL, 8, "MUL"),
     "predict": lambda tile, model: tnv2.predict("~/a.safetensors", tile),
     "read_manifest": listed,
+    "read_probabilities": lambda tile, model: tnv2.read_probabilities("~/maps.npy"),
     "read_sharpened": lambda tile, model: tnv2.read_sharpened(f"~/city/MUL/MUL_{NAME}.tif", "~/pan.tif", FOOTPRINTS),
     "read_tile": lambda tile, model: tnv2.read_tile(RGB, MUL, FOOTPRINTS).files.read(),
     "Recipe.load": lambda tile, model: tnv2.Recipe.load("~/a.json"),
+    "sweep": lambda tile, model: tnv2.sweep("~/maps.npy", tile.truth, seed=0.5, distance=0),
     "source": lambda tile, model: source("~/a.csv").read_bytes(),
     "train": other_settings,
     "truth_of": lambda tile, model: truth_of(FOOTPRINTS, tile.georeference, NAME, tile.shape),

@@ -4,7 +4,7 @@ from .evaluation import evaluate as evaluate
 from .instances import (
     Edited as Edited, Match as Match, Probabilities as Probabilities, Recipe as Recipe, Score as Score, Sweep as Sweep,
     Thresholds as Thresholds, city_table as city_table, edited as edited, label_instances as label_instances,
-    match as match, score_city as score_city, sweep as sweep,
+    match as match, read_probabilities as read_probabilities, score_city as score_city, sweep as sweep,
 )  # fmt: skip
 from .network import (
     ABN as ABN, TernausNetV2 as TernausNetV2, load_model as load_model, predict as predict, predict_file as predict_file,

@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ IMPORT = """async () => {
     };
 }"""
 LOAD = """([width, height, building, border]) => {
-    Object.assign(window, {space: engine.workspace(width, height), building: unpacked(building), border: unpacked(border)});
+    Object.assign(window, {space: engine.workspace(width, height), building: unpacked(building)});
+    window.border = border && unpacked(border);
 }"""
 LABEL = """(thresholds) => {
     const {labels, stride, width, height} = engine.label(space, building, border, thresholds);
@@ -35,6 +37,11 @@ LABEL = """(thresholds) => {
     }
     return [packed(inner), space.count];
 }"""
+MEASURE = """() => Math.min(...[...Array(9).keys()].map((n) => {
+    const start = performance.now();
+    engine.squaredDepths(space, building, 0.2 + n / 20);
+    return performance.now() - start;
+}))"""
 MATCH = """([truth, iou]) => {
     window.known = engine.footprints(new Int32Array(unpacked(truth).buffer), space.width);
     const score = engine.match(space, known, iou), codes = engine.statuses(space, known, score);
@@ -78,8 +85,8 @@ def page(browser, served):
 class Engine:
     def __init__(self, page, probabilities):
         self.page, self.shape = page, probabilities.building.shape
-        self.building, self.border = probabilities.quantised()
-        page.evaluate(LOAD, [self.shape[1], self.shape[0], text(self.building), text(self.border)])
+        self.maps = probabilities.quantised()
+        page.evaluate(LOAD, [self.shape[1], self.shape[0], *map(text, self.maps), *[None][len(self.maps) - 1 :]])
 
     def labels(self, thresholds):
         packed, count = self.page.evaluate(LABEL, vars(thresholds))
@@ -88,7 +95,7 @@ class Engine:
         return labels
 
     def assert_equal(self, thresholds):
-        expected = label_instances(Probabilities.from_quantised(self.building, self.border), thresholds)
+        expected = label_instances(Probabilities.from_quantised(*self.maps), thresholds)
         np.testing.assert_array_equal(self.labels(thresholds), expected, err_msg=str(thresholds))
 
 
@@ -120,6 +127,29 @@ def test_equals_python_on_generated_maps(page, shape):
         engine = Engine(page, noise_maps(seed, *shape, grain))
         for thresholds in EXTREMES + random_thresholds(seed, 25):
             engine.assert_equal(thresholds)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (33, 57), (128, 96)])
+@pytest.mark.parametrize("border", [True, False])
+def test_equals_python_on_distances(page, shape, border):
+    parted = 0
+    for seed, grain in enumerate((0, 0.7, 2, 4, 8)):
+        maps = noise_maps(seed, *shape, grain)
+        engine = Engine(page, maps if border else Probabilities(maps.building))
+        depths = np.random.default_rng(seed).choice([0, 0.5, 1, 1.4143, 2, 2.2361, 3, 5.5, 12, 1e5], 40)
+        for thresholds, distance in zip(EXTREMES + random_thresholds(seed, 26), depths, strict=True):
+            engine.assert_equal(replace(thresholds, distance=distance))
+        deep = Thresholds(0.4, 0.4, 1, 0, 2)
+        parted += engine.labels(deep).max() > engine.labels(replace(deep, distance=0)).max()
+    assert parted or min(shape) == 1
+
+
+def test_distances_of_a_real_tile_are_fast(page, real_maps):
+    engine = Engine(page, Probabilities(real_maps[0].building))
+    for distance in (1, 4, 9):
+        for mask in (0.1, 0.3, 0.5):
+            engine.assert_equal(Thresholds(mask, 0.5, 1, 20, distance))
+    assert page.evaluate(MEASURE) < 100  # ms; some 10 on a quiet machine
 
 
 def test_equals_python_on_the_sample_tiles_maps(page, sample_maps):
@@ -231,7 +261,7 @@ def test_seeds_are_drawn_where_they_are(page):
     labels = engine.labels(thresholds)
     picture = np.zeros((60, 80, 3), np.uint8)
     drawn = pixels(page.evaluate(DRAW_SEEDS, [rgba(picture), PALETTE.tolist()]), (60, 80))
-    where = seeds(Probabilities.from_quantised(engine.building, engine.border), thresholds) > 0
+    where = seeds(Probabilities.from_quantised(*engine.maps), thresholds) > 0
     assert where.any()
     assert not drawn[~where].any()
     np.testing.assert_array_equal(drawn[where], PALETTE[(labels[where] - 1) % len(PALETTE)])

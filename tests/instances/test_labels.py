@@ -11,13 +11,18 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from tnv2 import Probabilities, Thresholds, label_instances
+from tnv2.instances.depths import squared_depths
 
 
 def reference(probabilities, thresholds):
     """The definition, in scipy and scikit-image."""
     building, border = probabilities.building, probabilities.border
     region = building > np.float32(thresholds.mask)
-    seed = region & (building > np.float32(thresholds.seed)) & (border < np.float32(thresholds.border))
+    seed = region & (building > np.float32(thresholds.seed))
+    if border is not None:
+        seed &= border < np.float32(thresholds.border)
+    if thresholds.distance and not region.all():
+        seed &= ndimage.distance_transform_edt(region) > thresholds.distance
     markers, _ = ndimage.label(seed)
     labels = watershed(np.zeros(building.shape), markers, mask=region, connectivity=2)
     areas = np.bincount(labels.ravel())
@@ -39,12 +44,16 @@ def reference(probabilities, thresholds):
     border=st.floats(0, 1),
     min_area=st.integers(0, 30),
     quantise=st.booleans(),
+    distance=st.just(0) | st.floats(0, 12),
+    bordered=st.booleans(),
 )
-def test_equals_reference_on_generated_maps(seed, size, grain, mask, start, border, min_area, quantise):
+def test_equals_reference_on_generated_maps(seed, size, grain, mask, start, border, min_area, quantise, distance, bordered):
     probabilities = noise_maps(seed, *size, grain)
+    if not bordered:
+        probabilities = Probabilities(probabilities.building)
     if quantise:
         probabilities = Probabilities.from_quantised(*probabilities.quantised())
-    thresholds = Thresholds(mask, start, border, min_area)
+    thresholds = Thresholds(mask, start, border, min_area, distance)
     np.testing.assert_array_equal(label_instances(probabilities, thresholds), reference(probabilities, thresholds))
 
 
@@ -102,6 +111,40 @@ def test_border_splits_what_the_mask_merges():
     assert (apart > 0).all()
 
 
+def test_distance_parts_what_touches_without_a_border_map():
+    rows, columns = np.mgrid[:40, :70]
+    discs = (np.hypot(rows - 20, columns - 22) < 14) | (np.hypot(rows - 20, columns - 46) < 14)
+    maps = Probabilities(discs)
+    together, apart = label_instances(maps), label_instances(maps, Thresholds(distance=9))
+    assert (together.max(), apart.max()) == (1, 2)
+    assert ((apart > 0) == discs).all()
+    assert apart[20, 22] != apart[20, 46]
+    assert label_instances(maps, Thresholds(distance=14)).max() == 0
+
+
+def test_depths_are_scipys_squared_and_the_pictures_edge_is_no_rim():
+    rng = np.random.default_rng(0)
+    for seed in range(300):
+        region = noise_maps(seed, *rng.integers(1, 60, 2), rng.uniform(0, 5)).building > rng.random()
+        if not region.all():
+            exact = np.rint(ndimage.distance_transform_edt(region) ** 2)
+            np.testing.assert_array_equal(squared_depths(region), exact)
+    assert (squared_depths(np.ones((5, 4), bool)) == 2**31 - 1).all()
+    far = np.ones((500, 6000), bool)
+    far[0, 0] = False
+    assert squared_depths(far)[-1, -1] == 499**2 + 5999**2
+
+
+def test_a_map_without_a_border_is_labelled_by_building_alone():
+    maps = noise_maps(4, 60, 60, 2)
+    alone = Probabilities(maps.building)
+    np.testing.assert_array_equal(
+        label_instances(alone, Thresholds(0.5, 0.6, 0)), label_instances(maps, Thresholds(0.5, 0.6, 1))
+    )
+    assert [each.shape for each in alone.quantised()] == [(60, 60)]
+    assert alone.rounded().border is Probabilities.from_quantised(*alone.quantised()).border is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -111,6 +154,8 @@ def test_border_splits_what_the_mask_merges():
         ({"min_area": -1}, "min_area is -1"),
         ({"min_area": 2.5}, "min_area is 2.5"),
         ({"min_area": float("inf")}, "min_area is inf"),
+        ({"distance": -1}, "distance is -1"),
+        ({"distance": float("nan")}, "distance is nan"),
     ],
 )
 def test_thresholds_outside_their_range_are_refused(arguments, message):

@@ -1,11 +1,22 @@
 """A recipe is kept, read back, and makes the same labels again."""
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
 
-from tnv2 import Recipe, Thresholds, ThresholdTuner, Tile, load_model, predict, sample_tiles
+from tnv2 import (
+    Probabilities,
+    Recipe,
+    Thresholds,
+    ThresholdTuner,
+    Tile,
+    load_model,
+    predict,
+    read_probabilities,
+    sample_tiles,
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +65,36 @@ def test_arrays_without_files_say_so():
     assert "tile = ...  # 'mine' was not read from files" in text
 
 
+@pytest.mark.parametrize("options", [{}, {"bands": (2, 1)}, {"bands": ("building",), "scale": 0.9}])
+def test_maps_of_another_network_are_read_again_from_their_file(tmp_path, options):
+    building, border = np.random.default_rng(0).random((2, 30, 40))
+    np.savez(tmp_path / "maps.npz", building=building, border=border)
+    if options.get("bands") == (2, 1):
+        np.save(tmp_path / "maps.npy", np.stack([border, building]))
+    path = next(path for path in sorted(tmp_path.glob("maps.npy")) or tmp_path.glob("maps.npz"))
+    tuner = ThresholdTuner(None, read_probabilities(path, **options), Thresholds(0.4, 0.6, 0.7, 2))
+    recipe, names = tuner.recipe, {}
+    exec(str(recipe), names)
+    np.testing.assert_array_equal(names["labels"], tuner.labels)
+    assert names["labels"].max() > 5
+    assert "tile =" not in str(recipe)
+    assert f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}" in str(recipe)
+    recipe.save(tmp_path / "a.json")
+    assert Recipe.load(tmp_path / "a.json") == recipe
+
+
+def test_maps_that_came_as_arrays_are_asked_for():
+    maps = np.random.default_rng(0).random((30, 40))
+    for given in (maps, Probabilities(maps)):
+        recipe = ThresholdTuner(None, given).recipe
+        text = str(recipe)
+        assert "maps = ...  # another network's, which came as arrays and are in no file: put them here" in text
+        names = {}
+        exec(text.replace("maps = ...", "maps = given"), {"given": maps}, names)
+        np.testing.assert_array_equal(names["labels"], ThresholdTuner(None, given).labels)
+        assert Recipe(**vars(recipe)) == recipe
+
+
 WHOLE = Recipe(Thresholds(), "mine", {}, "mini", "ab12", "auto", {"tnv2": "0.1.0"}).record()
 
 
@@ -78,6 +119,11 @@ WHOLE = Recipe(Thresholds(), "mine", {}, "mini", "ab12", "auto", {"tnv2": "0.1.0
         {"edits": [{"kind": "delete", "at": [["boom()", 0]]}]},
         {"edits": [{"kind": "delete", "at": [[0, 0]], "boom()": 1}]},
         {"more": 1},
+        {"maps": {"maps": "a.npy"}},
+        {"maps": "a.npy"},
+        {"maps": {"maps": ["a.npy"], "border": None, "bands": None, "scale": None}},
+        {"maps": {"maps": "a.npy", "border": None, "bands": [{}], "scale": None}},
+        {"maps": {"maps": "a.npy", "border": None, "bands": None, "scale": "boom()"}},
     ],
 )
 def test_a_strangers_record_can_bring_no_code_and_no_other_types(tmp_path, change):

@@ -156,6 +156,27 @@ def test_plot_marks_the_published_and_the_best_point(tiles):
     plt.close(ax.figure)
 
 
+def test_without_a_border_map_distance_is_searched_in_its_place(tiles):
+    maps = [each.building for each in tiles[0]]
+    truth = [label_instances(Probabilities(each).rounded(), Thresholds(0.45, 0.5, 1, 4, 3)) for each in maps]
+    grid = {"mask": 0.45, "seed": (0.5, 0.7), "distance": (0, 3, 5), "min_area": 4}
+    found = sweep(maps, truth, **grid)
+    assert found.f1.shape == (1, 2, 3, 1)
+    for point in np.ndindex(1, 2, 3, 1):
+        thresholds = found.at(point)
+        assert (thresholds.seed, thresholds.distance) == (grid["seed"][point[1]], grid["distance"][point[2]])
+        matches = [
+            match(t, label_instances(Probabilities(m).rounded(), thresholds)) for t, m in zip(truth, maps, strict=True)
+        ]
+        assert found.f1[point] == pytest.approx(score_city(matches).f1)
+    assert found.best == Thresholds(0.45, 0.5, 0.5, 4, 3)
+    assert found.best_f1 == 1
+    ax = found.plot()
+    assert ax.get_xlabel() == "distance threshold, pixels"
+    plt.close(ax.figure)
+    assert len(sweep(maps[0], truth[0], seed=0.5).axes["distance"]) == 21
+
+
 def test_bad_arguments_are_refused(tiles):
     with pytest.raises(ValueError, match=r"truth is \(3, 3\) and the maps \(50, 60\)"):
         sweep(tiles[0][0], np.zeros((3, 3), int))

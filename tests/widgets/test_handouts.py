@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 from lab import wait_for
+from scipy import ndimage
+from skimage import data, filters
 
 from tnv2 import Thresholds, ThresholdTuner, label_instances, match, sample_tiles
 
@@ -154,6 +156,56 @@ def test_memory_does_not_grow_over_ten_thousand_changes(page):
 
     before = used_after(500)
     assert used_after(10_000) < before + 1_000_000
+
+
+def test_the_distance_is_no_slider_beside_a_border_map_until_it_counts(page):
+    row = page.locator("label.tnv2-row", has=page.locator("input[type=range][data-name=distance]"))
+    assert not row.is_visible()
+    assert page.locator("input[type=range][data-name=border]").is_visible()
+    assert "distance" not in page.get_by_role("button", name="reset").get_attribute("title")
+
+
+@pytest.fixture(scope="module")
+def coins():
+    """Coins and a map of them that scikit-image made: soft, and without a border map."""
+    picture = data.coins()[90:]
+    brighter = filters.gaussian(picture, 7, preserve_range=True) - filters.threshold_local(picture, 151)
+    tuner = ThresholdTuner(picture, 1 / (1 + np.exp(-brighter / 10)), Thresholds(min_area=300))
+    tuner.things = "coins"
+    return tuner
+
+
+def test_maps_without_a_border_have_a_distance_in_its_place(browser, coins, tmp_path):
+    coins.save_handout(tmp_path / "coins.html")
+    page = browser.new_page(viewport={"width": 1100, "height": 900}, offline=True)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((tmp_path / "coins.html").as_uri())
+    page.wait_for_selector(".tnv2-tuner canvas")
+    names = [slider.get_attribute("data-name") for slider in page.locator("input[type=range]:visible").all()]
+    assert names == ["mask", "seed", "distance", "min_area", "opacity"]
+    assert page.locator("select[data-name=under] option").all_inner_texts() == ["tile", "building map"]
+    told = page.get_by_role("button", name="reset").get_attribute("title")
+    assert "distance 0" in told
+    assert "border" not in told
+    found = []
+    for mask, distance in ((0.5, 0), (0.5, 9), (0.4, 9), (0.4, 14.5), (0.4, 60)):
+        set_threshold(page, "mask", mask)
+        set_threshold(page, "distance", distance)
+        wanted = label_instances(coins.probabilities, Thresholds(mask, 0.5, min_area=300, distance=distance)).max()
+        wait_for(lambda n=wanted: page.locator(".tnv2-count").inner_text() == f"{n} coins", 5)
+        found.append(wanted)
+    assert found[1] == 18 > found[0] > found[-1] == 0
+    set_threshold(page, "mask", 0.5)
+    box = page.locator(".tnv2-frame canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] * 0.2)
+    row, column, depth = re.search(
+        r"row (\d+) col (\d+) .* distance ([\d.]+)", page.locator(".tnv2-readout").inner_text()
+    ).groups()
+    region = coins.probabilities.building > 0.5
+    assert float(depth) == pytest.approx(ndimage.distance_transform_edt(region)[int(row), int(column)], abs=0.051)
+    assert errors == []
+    page.close()
 
 
 @pytest.mark.parametrize("show", ["instances", "errors", "seeds", "nothing"])

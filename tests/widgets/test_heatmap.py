@@ -42,6 +42,18 @@ def test_a_cell_moves_the_tuner_to_its_thresholds(cells):
     assert cells.tuner.thresholds == Thresholds(0.5, 0.4, 0.8)
 
 
+def test_of_maps_without_a_border_map_it_moves_seed_and_distance():
+    maps = noise_maps(1, 40, 50, 3).building
+    truth = label_instances(noise_maps(1, 40, 50, 3), Thresholds(0.5, 0.6, 1, 5))
+    tuner = ThresholdTuner(None, maps, Thresholds(0.1, 0.2))
+    cells = SweepMap(sweep(maps, truth, seed=(0.5, 0.6), distance=(0, 2, 3.5)), tuner)
+    assert (cells.across, cells.borders, cells.published) == ("distance", [0, 2, 3.5], [0, 0])
+    cells.point = [1, 2]
+    assert tuner.thresholds == cells.thresholds == Thresholds(0.5, 0.6, distance=3.5)
+    with pytest.raises(ValueError, match=r"its distances \[0"):
+        cells.thresholds = Thresholds(distance=9)
+
+
 def test_what_is_no_cell_is_refused(cells):
     before = cells.point
     with pytest.raises(traitlets.TraitError, match=r"\[4, 0\]; it is \[seed index, border index\] in a grid of 4 seeds"):

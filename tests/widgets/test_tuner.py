@@ -5,7 +5,8 @@ import pytest
 import traitlets
 from noise import noise_maps
 
-from tnv2 import Probabilities, Thresholds, ThresholdTuner, Tile, label_instances, match
+from tnv2 import Georeference, Probabilities, Thresholds, ThresholdTuner, Tile, label_instances, match, to_geodataframe
+from tnv2.tiles import write_geotiff
 from tnv2.widgets.handouts import SCRIPT
 
 
@@ -48,7 +49,7 @@ def test_starts_from_the_model_card_unless_told(probabilities):
     tile = Tile(np.zeros((60, 80, 3), np.uint8))
     tuner = ThresholdTuner(tile, maps)
     assert tuner.thresholds == Thresholds(**card)
-    assert tuner._presets["card"] == card
+    assert tuner._presets["card"] == card | {"distance": 0}
     assert ThresholdTuner(tile, maps, Thresholds()).thresholds == Thresholds()
 
 
@@ -79,6 +80,35 @@ def test_what_is_no_threshold_is_refused(tuner, name, value):
 def test_maps_of_another_size_are_refused(probabilities):
     with pytest.raises(ValueError, match=r"probabilities are \(60, 80\) px and the tile \(32, 32\)"):
         ThresholdTuner(Tile(np.zeros((32, 32, 3), np.uint8)), probabilities)
+
+
+def test_any_picture_or_none_and_any_maps_will_do(probabilities, tmp_path):
+    maps = probabilities.building
+    grey = np.random.default_rng(0).integers(0, 60_000, (60, 80), np.uint16)
+    for picture in (grey, grey[..., None], np.dstack([grey] * 3), np.dstack([grey] * 4).astype(np.uint8), None):
+        tuner = ThresholdTuner(picture, maps, Thresholds(0.4, 0.5, 0.1, 5, 2.5))
+        assert tuner.tile.shape == (60, 80)
+        assert tuner.distance == 2.5
+        wanted = label_instances(Probabilities(maps).rounded(), Thresholds(0.4, 0.5, 1, 5, 2.5))
+        np.testing.assert_array_equal(tuner.labels, wanted)
+        assert wanted.max() > label_instances(Probabilities(maps).rounded(), Thresholds(0.4, 0.5, 1, 5)).max()
+    assert (ThresholdTuner(None, maps).tile.rgb == Probabilities(maps).quantised()[0][..., None]).all()
+    np.save(tmp_path / "cells.npy", maps)
+    assert ThresholdTuner(None, tmp_path / "cells.npy").tile.name == "cells"
+    both = ThresholdTuner(grey, np.stack([maps, probabilities.border]), Thresholds(0.4, 0.6, 0.7, 5))
+    np.testing.assert_array_equal(both.labels, label_instances(probabilities.rounded(), Thresholds(0.4, 0.6, 0.7, 5)))
+
+
+def test_the_place_of_maps_is_that_of_the_polygons(tmp_path, probabilities):
+    where = Georeference((0.5, 0, 600_000, 0, -0.5, 4_000_000), "EPSG:32611")
+    write_geotiff(tmp_path / "maps.tif", probabilities.quantised()[0], where)
+    tuner = ThresholdTuner(None, tmp_path / "maps.tif", Thresholds(min_area=5))
+    frame = to_geodataframe(tuner.labels, tuner.tile, tuner.probabilities)
+    assert len(frame) == tuner.labels.max() > 0
+    assert frame.crs == "EPSG:32611"
+    left, bottom, right, top = frame.total_bounds
+    assert 600_000 <= left < right <= 600_040
+    assert 3_999_970 <= bottom < top <= 4_000_000
 
 
 def test_the_browsers_module_is_whole():

@@ -6,7 +6,7 @@
 
 /** @typedef {ReturnType<typeof workspace>} Workspace */
 /** @typedef {Uint32Array} Pixels one RGBA pixel an element, as ImageData has them */
-/** @typedef {{ mask: number, seed: number, border: number, min_area: number }} Thresholds */
+/** @typedef {{ mask: number, seed: number, border: number, min_area: number, distance: number }} Thresholds */
 
 /** @param {number} width @param {number} height */
 export function workspace(width, height) {
@@ -29,19 +29,23 @@ export function workspace(width, height) {
     queue: new Int32Array(area), taken: 0, // where the flood went, in its order
     parents: new Int32Array(groups), numbers: new Int32Array(groups),
     sizes: new Int32Array(groups), firsts: new Int32Array(groups), // of each group: its pixels, and the first of them
+    depths: /** @type {Int32Array | null} */ (null), deep: -1, // of each pixel, and the mask threshold of their region
     seeded: "", flooded: "", // what the seeds and the flood were last made from
     dimmed: /** @type {Int32Array | null} */ (null), // a background without the share that a tint takes
     under: /** @type {Pixels | null} */ (null), opacity: 0, // what that was last made from
   };
 }
 
-/** Label the buildings of two (height * width) maps; the result is space.labels, space.count and space.areas.
- * What the changed threshold cannot change is kept: a mask under the seed threshold keeps the seeds, a new minimum area
- * renumbers alone.
- * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array} border @param {Thresholds} thresholds */
-export function label(space, building, border, { mask, seed, border: limit, min_area }) {
-  const seeded = `${Math.max(mask, seed)} ${limit}`, flooded = `${seeded} ${mask}`;
-  if (space.seeded !== seeded) connectSeeds(space, building, border, Math.max(mask, seed), limit);
+/** Label the buildings of two (height * width) maps, or of one; the result is space.labels, space.count and space.areas.
+ * What the changed threshold cannot change is kept: a mask under the seed threshold keeps the seeds unless depths count, a
+ * new minimum area renumbers alone.
+ * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array | null} border @param {Thresholds} thresholds */
+export function label(space, building, border, { mask, seed, border: limit, min_area, distance }) {
+  const seeded = `${Math.max(mask, seed)} ${limit} ${distance ? `${distance} ${mask}` : ""}`, flooded = `${seeded} ${mask}`;
+  if (space.seeded !== seeded) {
+    const depths = distance ? squaredDepths(space, building, mask) : null;
+    connectSeeds(space, building, border, Math.max(mask, seed), limit, depths, distance * distance);
+  }
   if (space.flooded !== flooded) flood(space, building, mask);
   space.seeded = seeded;
   space.flooded = flooded;
@@ -60,14 +64,16 @@ function table(test, threshold) {
 const above = (p, limit) => p > limit, below = (p, limit) => p < limit;
 
 /** List the seeds' pixels in raster order, the 4-connected group of each, and whether it lies at the rim.
- * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array} border @param {number} seed @param {number} limit */
-function connectSeeds(space, building, border, seed, limit) {
+ * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array | null} border @param {number} seed
+ * @param {number} limit @param {Int32Array | null} depths @param {number} least of depths, squared; the seeds' are greater */
+function connectSeeds(space, building, border, seed, limit, depths, least) {
   const { width, height, stride, grown: labels, parents, markers, groupOf, rim } = space;
-  const confident = table(above, seed), clear = table(below, limit);
+  const confident = table(above, seed), clear = border ? table(below, limit) : new Uint8Array(256).fill(1);
+  const borders = border ?? building;
   let groups = 0, count = 0;
   for (let row = 0, from = 0; row < height; row++) {
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
-      if (!(confident[building[from]] & clear[border[from]])) { labels[i] = 0; continue; }
+      if (!(confident[building[from]] & clear[borders[from]]) || (depths && depths[from] <= least)) { labels[i] = 0; continue; }
       markers[count++] = i;
       const up = labels[i - stride], left = labels[i - 1];
       if (up && left && up !== left) labels[i] = join(parents, up, left);
@@ -84,6 +90,51 @@ function connectSeeds(space, building, border, seed, limit) {
   }
   space.seeds = count;
   space.groups = groups;
+}
+
+/** How far each pixel of the region above mask is from the nearest outside it, squared, as depths.py has it; kept until the
+ * mask changes. @param {Workspace} space @param {Uint8Array} building @param {number} mask */
+export function squaredDepths(space, building, mask) {
+  const { width, height: rows } = space, far = rows + width;
+  const depths = space.depths ??= new Int32Array(width * rows);
+  if (space.deep === mask) return depths;
+  space.deep = mask;
+  const inRegion = table(above, mask), last = (rows - 1) * width; // the last row's first pixel
+  let outside = false;
+  for (let i = 0; i < depths.length; i++) {
+    depths[i] = inRegion[building[i]] && 1 + (i < width ? far : depths[i - width]);
+    outside ||= !depths[i];
+  }
+  if (!outside) return depths.fill(2 ** 31 - 1);
+  for (let i = last - 1; i >= 0; i--) depths[i] = Math.min(depths[i], depths[i + width] + 1);
+  const heights = new Float64Array(width), site = new Int32Array(width), start = new Int32Array(width);
+  for (let row = 0; row <= last; row += width) {
+    for (let first = 0, end = 0; first < width; first = end) { // each run of the region, with the pixels at its ends
+      end = first + 1;
+      if (!depths[row + first]) continue;
+      while (end < width && depths[row + end]) end++;
+      let count = 0;
+      for (let column = Math.max(0, first - 1), stop = Math.min(width - 1, end); column <= stop; column++) {
+        const along = depths[row + column], height = heights[column] = along * along;
+        let from = 0;
+        while (count) {
+          const middle = site[count - 1], left = start[count - 1];
+          if (heights[middle] + (left - middle) * (left - middle) <= height + (left - column) * (left - column)) {
+            from = 1 + Math.floor((column * column - middle * middle + height - heights[middle]) / (2 * (column - middle)));
+            break;
+          }
+          count--;
+        }
+        if (from < width) { site[count] = column; start[count++] = from; }
+      }
+      for (let column = end - 1; column >= first; column--) {
+        while (start[count - 1] > column) count--;
+        const away = column - site[count - 1];
+        depths[row + column] = heights[site[count - 1]] + away * away;
+      }
+    }
+  }
+  return depths;
 }
 
 /** @param {Int32Array} parents @param {number} group */

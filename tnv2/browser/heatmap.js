@@ -2,18 +2,19 @@
 import { ARROWS, element, onKeys, svg } from "./dom.js";
 
 // A sweep's scores as a grid of cells over a model with get, set, on, off and save_changes, as anywidget passes it. A click or
-// the arrow keys choose a cell; Python says what that means. Axes: border to the right, seed upwards.
+// the arrow keys choose a cell; Python says what that means. Axes: border, or distance, to the right, seed upwards.
 
 const CELL = 20, LEFT = 64, TOP = 12, BOTTOM = 46, BAR = 12;
 const SHAPES = { published: "M-6-6H6V6H-6Z", best: "M0-9 2.6-2.9 9-2.5 4 1.6 5.6 8 0 4.5-5.6 8-4 1.6-9-2.5-2.6-2.9Z" };
 
 /** @typedef {[seed: number, border: number]} Point by their indices */
-/** @typedef {{ seeds: number[], borders: number[], scores: number[][], colours: string[][], bar: string[], published: Point | [],
+/** @typedef {{ seeds: number[], borders: number[], across: string, scores: number[][], colours: string[][], bar: string[], published: Point | [],
  *   best: Point | [], title: string, point: Point }} Traits */
 
 /** @param {{ model: import("./dom.js").Model<Traits>, el: HTMLElement }} view */
 function render({ model, el }) {
   const seeds = model.get("seeds"), borders = model.get("borders"), scores = model.get("scores");
+  const across = model.get("across"), unit = across === "distance" ? ", pixels" : "";
   const right = LEFT + borders.length * CELL, width = right + 12 + BAR + 44, height = TOP + seeds.length * CELL + BOTTOM;
   /** @type {(index: number) => number} */
   const x = (border) => LEFT + border * CELL, y = (seed) => TOP + (seeds.length - 1 - seed) * CELL;
@@ -21,7 +22,7 @@ function render({ model, el }) {
   const told = element("output", { className: "tnv2-heatmap-told" });
   told.setAttribute("aria-live", "polite");
   const /** @type {(...point: Point) => void} */ tell = (seed, border) => {
-    told.textContent = `seed ${seeds[seed]}   border ${borders[border]}   F1 ${scores[seed][border].toFixed(3)}`;
+    told.textContent = `seed ${seeds[seed]}   ${across} ${borders[border]}   F1 ${scores[seed][border].toFixed(3)}`;
   };
 
   const cells = svg("g", {});
@@ -35,7 +36,7 @@ function render({ model, el }) {
   grid.append(cells);
   borders.forEach((value, i) => { if (labelled(i, borders)) grid.append(text(x(i + 0.5), TOP + seeds.length * CELL + 15, String(value), "middle")); });
   seeds.forEach((value, i) => { if (labelled(i, seeds)) grid.append(text(LEFT - 6, y(i) + CELL / 2 + 4, String(value), "end")); });
-  grid.append(text(LEFT + borders.length * CELL / 2, height - 10, "border threshold", "middle"));
+  grid.append(text(LEFT + borders.length * CELL / 2, height - 10, `${across} threshold${unit}`, "middle"));
   const side = text(0, 0, "seed threshold", "middle");
   side.setAttribute("transform", `translate(16 ${TOP + seeds.length * CELL / 2}) rotate(-90)`);
   grid.append(side);
@@ -55,7 +56,7 @@ function render({ model, el }) {
   const show = () => {
     const [seed, border] = model.get("point");
     chosen.setAttribute("transform", `translate(${x(border + 0.5)} ${y(seed) + CELL / 2})`);
-    grid.setAttribute("aria-label", `F1 over seed and border thresholds. Arrow keys choose. Now seed ${seeds[seed]}, border ${borders[border]}.`);
+    grid.setAttribute("aria-label", `F1 over seed and ${across} thresholds. Arrow keys choose. Now seed ${seeds[seed]}, ${across} ${borders[border]}.`);
     tell(seed, border);
   };
   /** @type {(value: number, list: number[]) => number} */

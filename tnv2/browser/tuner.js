@@ -1,43 +1,19 @@
 // @ts-check
+import { THRESHOLDS, checkRow, choiceRow, hasSay, presetRow, sliderRow } from "./controls.js";
 import { element, onGone } from "./dom.js";
 import { mend } from "./edits.js";
-import { label, workspace } from "./engine.js";
+import { label, squaredDepths, workspace } from "./engine.js";
+import { errorList, rates, scoreLines } from "./figures.js";
 import { createMending } from "./mending.js";
 import { draw, drawErrors, drawSeeds, pixel } from "./paint.js";
-import { STATUS, footprints, match, statuses } from "./scores.js";
+import { footprints, match, statuses } from "./scores.js";
 import { createStage } from "./stage.js";
 
 // The tuner's view over a model with get, set, on, off and save_changes: anywidget's, or the handout's.
 
-/** @typedef {import("./engine.js").Thresholds} Thresholds @typedef {import("./stage.js").Place} Place */
-/** @typedef {import("./scores.js").Fate} Fate @typedef {import("./scores.js").Score} Score */
-/** @typedef {Thresholds & { show: string, under: string, opacity: number, outlines: boolean, _name: string, edits: import("./edits.js").Edit[],
- *   _shape: [height: number, width: number], _pixel_area: number | null, _palette: import("./scores.js").Colour[],
- *   _presets: Record<string, Thresholds | undefined>, _pictures: Record<string, DataView>,
- *   _building: DataView, _border: DataView, _truth: DataView, _heat: DataView }} Traits */
-/** @typedef {Omit<import("./dom.js").Model<Traits>, "send">} Model */
-/** @typedef {(name: keyof Traits, show: () => void) => void} Follow */
-/** @typedef {(values: Record<string, number | string | boolean | import("./edits.js").Edit[]>) => void} Commit by traits' names */
-/** @typedef {{ name: keyof Thresholds | "opacity", text?: string, max?: number, step?: number, help: string }} Control */
-
-/** @type {Control[]} */
-const THRESHOLDS = [
-  { name: "mask", help: "a pixel is building above this building probability" },
-  { name: "seed", help: "a building starts above this building probability ..." },
-  { name: "border", help: "... and below this border probability" },
-  { name: "min_area", text: "min px", max: 500, step: 1, help: "smaller buildings are dropped, in pixels" },
-];
-const ON_REQUEST = ["precise", "complete"]; // shown once a sweep has set them
-/** @type {Record<string, string>} */
-const PRESETS = {
-  demo: "the published demo's thresholds",
-  practice: "thresholds from practice: low mask, sure seeds",
-  card: "what the model card recommends",
-  best: "the best F1 of the last sweep",
-  precise: "the most complete of the last sweep that is as precise as wanted",
-  complete: "the most precise of the last sweep that is as complete as wanted",
-  reset: "back to the start",
-};
+/** @typedef {import("./stage.js").Place} Place @typedef {import("./scores.js").Score} Score */
+/** @typedef {import("./controls.js").Traits} Traits @typedef {import("./controls.js").Model} Model */
+/** @typedef {import("./controls.js").Follow} Follow @typedef {import("./controls.js").Commit} Commit */
 
 const IDLE = matchMedia("(pointer: coarse)").matches
   ? "Tap the picture to read it; two fingers zoom, and one moves it then."
@@ -48,7 +24,7 @@ const GONE = "Python no longer listens: its kernel was restarted or ended. This 
 function render({ model, el }) {
   const [height, width] = model.get("_shape");
   const space = workspace(width, height);
-  const building = bytes(model.get("_building")), border = bytes(model.get("_border"));
+  const building = bytes(model.get("_building")), border = model.get("_border").byteLength ? bytes(model.get("_border")) : null;
   const truth = model.get("_truth").byteLength ? footprints(new Int32Array(bytes(model.get("_truth")).slice().buffer), width) : null;
   const backgrounds = pictures(model, building, border);
   const pixelArea = model.get("_pixel_area");
@@ -94,6 +70,7 @@ function render({ model, el }) {
   const compute = () => {
     label(space, building, border, {
       mask: model.get("mask"), seed: model.get("seed"), border: model.get("border"), min_area: model.get("min_area"),
+      distance: model.get("distance"),
     });
     const edits = model.get("edits");
     bare = truth && edits.length ? match(space, truth) : null;
@@ -113,7 +90,8 @@ function render({ model, el }) {
     canvas.setAttribute("aria-label", `${model.get("_name")}: ${show} on ${model.get("under")}`);
   };
   const write = () => {
-    count.textContent = `${space.count} building${space.count === 1 ? "" : "s"}`;
+    const things = model.get("things");
+    count.textContent = `${space.count} ${space.count === 1 ? things.replace(/s$/, "") : things}`;
     if (score) known?.figures.update(score);
     if (score) known?.errors.update(score);
     mending.update(mended?.waiting ?? [], score && bare ? `${rates(score)}   with edits\n${rates(bare)}   without` : "");
@@ -124,7 +102,8 @@ function render({ model, el }) {
   };
   const /** @type {(...pixel: Place) => string} */ describe = (row, column) => {
     const at = row * width + column, id = idAt(row, column);
-    const parts = [`row ${row} col ${column}`, `building ${(building[at] / 255).toFixed(2)} border ${(border[at] / 255).toFixed(2)}`];
+    const value = border ? `border ${(border[at] / 255).toFixed(2)}` : `distance ${depth(at)}`;
+    const parts = [`row ${row} col ${column}`, `building ${(building[at] / 255).toFixed(2)} ${value}`];
     if (id) parts.push(`#${id}`, `${space.areas[id]} px`);
     if (mended?.byHand[id]) parts.push("by hand");
     if (id && pixelArea) parts.push(`${(space.areas[id] * pixelArea).toFixed(0)} m\u00b2`);
@@ -132,6 +111,11 @@ function render({ model, el }) {
     if (footprint) parts.push(`footprint ${footprint}`);
     if (id && score) parts.push(`IoU ${score.best[id].toFixed(2)}`);
     return parts.join("   ");
+  };
+
+  const /** @type {(at: number) => string} */ depth = (at) => {
+    const squared = squaredDepths(space, building, model.get("mask"))[at];
+    return squared < 2 ** 31 - 1 ? Math.sqrt(squared).toFixed(1) : "endless";
   };
 
   let stale = true; // labels are behind the thresholds
@@ -151,12 +135,17 @@ function render({ model, el }) {
   const schedule = () => { pending ||= requestAnimationFrame(refresh); };
   for (const { name } of THRESHOLDS) listen(name, () => { stale = true; schedule(); });
   listen("edits", () => { mending.changed(); stale = true; schedule(); });
+  listen("things", () => write());
   for (const name of /** @type {const} */ (["show", "under", "opacity", "outlines"])) listen(name, schedule);
 
   const overlays = truth ? ["instances", "errors", "seeds", "nothing"] : ["instances", "seeds", "nothing"];
   const panel = element("div", { className: "tnv2-panel" },
     presetRow(model, follow, commit),
-    ...THRESHOLDS.map((control) => sliderRow(model, control, follow, commit)),
+    ...THRESHOLDS.map((control) => {
+      const row = sliderRow(model, control, follow, commit);
+      follow(control.name, () => { row.style.display = hasSay(model, control.name, model.get(control.name)) ? "" : "none"; });
+      return row;
+    }),
     choiceRow(model, "show", overlays, "what is drawn on the picture", follow, commit),
     choiceRow(model, "under", Object.keys(backgrounds), "the picture itself", follow, commit),
     sliderRow(model, { name: "opacity", step: 0.05, help: "how strongly buildings are tinted" }, follow, commit),
@@ -186,152 +175,13 @@ function render({ model, el }) {
   };
 }
 
-/** F1, precision and recall, and how many buildings met which fate; the swatches are the error view's legend. */
-function scoreLines() {
-  const line = element("div", { className: "tnv2-rates" });
-  const fates = /** @type {Fate[]} */ (Object.keys(STATUS));
-  const counts = Object.fromEntries(fates.map((kind) => [kind, element("span", {})]));
-  const legend = fates.map((kind) => element("span", { title: STATUS[kind].meaning }, swatch(kind), counts[kind]));
-  return {
-    node: element("div", { className: "tnv2-figures" }, line, element("div", { className: "tnv2-legend" }, ...legend)),
-    update: /** @param {Score} score */ (score) => {
-      const { tp, fp, fn, merged, split } = score;
-      line.textContent = rates(score);
-      line.title = "F1, precision and recall at an IoU of 0.5";
-      const numbers = { found: tp, missed: fn, spurious: fp, merged: merged.length, split: split.length };
-      for (const [kind, number] of Object.entries(numbers)) counts[kind].textContent = `${number} ${kind}`;
-    },
-  };
-}
-
-/** @param {Score} score */
-function rates({ f1, precision, recall, tp, fp, fn }) {
-  const /** @type {(rate: number, of: number) => string} */ told = (rate, of) => (of ? rate.toFixed(2) : "\u2013"); // of nothing, none
-  return `F1 ${f1.toFixed(2)}   P ${told(precision, tp + fp)}   R ${told(recall, tp + fn)}`;
-}
-
-/** @param {Fate} kind */
-function swatch(kind) {
-  return element("span", { className: `tnv2-swatch tnv2-${kind}` });
-}
-
-/** The errors as buttons that bring each into the middle, rewritten a moment after the sliders rest: a drag needs the time.
- * @param {import("./engine.js").Workspace} space @param {import("./scores.js").Footprints} truth
- * @param {(row: number, column: number, closer: number) => void} centre @param {Commit} commit */
-function errorList(space, truth, centre, commit) {
-  const list = element("div", { className: "tnv2-errors" });
-  let timer = 0;
-  const /** @type {(kind: Fate, text: string, ...place: Place) => HTMLElement} */ entry = (kind, text, row, column) => {
-    const button = element("button", { type: "button", title: STATUS[kind].meaning }, swatch(kind), `${kind} ${text}`);
-    button.addEventListener("click", () => { commit({ show: "errors" }); centre(row, column, 5); });
-    return button;
-  };
-  const /** @type {(score: Score) => void} */ write = (score) => {
-    const /** @type {(footprint: number) => Place} */ at = (footprint) => [truth.rows[footprint], truth.columns[footprint]];
-    const told = new Set([...score.merged.flatMap(([, ids]) => ids), ...score.split.map(([id]) => id), ...score.ofTruth.keys()]);
-    const parts = new Set([...score.merged.map(([id]) => id), ...score.split.flatMap(([, ids]) => ids), ...score.ofLabel.keys()]);
-    const missed = [...truth.areas.keys()].filter((id) => id && truth.areas[id] && !told.has(id));
-    const spurious = [...Array(space.count).keys()].map((i) => i + 1).filter((id) => !parts.has(id));
-    list.replaceChildren(
-      ...score.merged.map(([id, ids]) => entry("merged", `#${id}: footprints ${ids.join(" + ")}`, ...at(ids[0]))),
-      ...score.split.map(([id, ids]) => entry("split", `footprint ${id}: #${ids.join(" + #")}`, ...at(id))),
-      ...missed.map((id) => entry("missed", `footprint ${id}`, ...at(id))),
-      ...centres(space, spurious).map(([id, middle]) => entry("spurious", `#${id}`, ...middle)));
-  };
-  return {
-    node: list,
-    update: /** @param {Score} score */ (score) => {
-      clearTimeout(timer);
-      timer = setTimeout(() => write(score), list.childElementCount ? 200 : 0);
-    },
-  };
-}
-
-/** Each of the instances `ids` with its middle.
- * @param {import("./engine.js").Workspace} space @param {number[]} ids @returns {[number, Place][]} */
-function centres({ width, height, stride, labels, areas }, ids) {
-  const sums = new Map(ids.map((id) => [id, [0, 0]]));
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const sum = sums.get(labels[(row + 1) * stride + 1 + column]);
-      if (sum) { sum[0] += row; sum[1] += column; }
-    }
-  }
-  return [...sums].map(([id, [rows, columns]]) => [id, [rows / areas[id], columns / areas[id]]]);
-}
-
-/** @param {Model} model @param {Follow} follow @param {Commit} commit */
-function presetRow(model, follow, commit) {
-  const buttons = Object.entries(PRESETS).map(([name, help]) => {
-    const button = element("button", { type: "button", textContent: name });
-    button.addEventListener("click", () => commit(model.get("_presets")[name] ?? {}));
-    follow("_presets", () => {
-      const preset = model.get("_presets")[name];
-      button.disabled = !preset;
-      button.hidden = !preset && ON_REQUEST.includes(name);
-      const values = preset && `mask ${preset.mask}, seed ${preset.seed}, border ${preset.border}, min px ${preset.min_area}`;
-      button.title = preset ? `${help}: ${values}` : `${help}: none yet`;
-    });
-    return button;
-  });
-  return element("div", { className: "tnv2-presets" }, ...buttons);
-}
-
-/** A label, a range and a number field for one number of the model.
- * @param {Model} model @param {Control} control @param {Follow} follow @param {Commit} commit */
-function sliderRow(model, { name, text = name, max = 1, step = 0.01, help }, follow, commit) {
-  const range = element("input", { type: "range", min: 0, max, step });
-  const field = element("input", { type: "number", min: 0, max, step });
-  for (const input of [range, field]) {
-    input.setAttribute("aria-label", `${text}: ${help}`);
-    input.dataset.lmSuppressShortcuts = "true"; // or JupyterLab swallows the arrow keys
-    input.dataset.name = name;
-  }
-  const show = () => {
-    const value = model.get(name);
-    range.max = String(Math.max(max, value));
-    range.value = String(value);
-    if (document.activeElement !== field) field.value = step < 1 ? String(Number(value.toFixed(4))).padEnd(4, value % 1 ? "0" : "") : String(value);
-  };
-  const /** @type {(input: HTMLInputElement) => void} */ take = (input) => {
-    const value = Number(input.value), fits = input.value !== "" && value >= 0 && (step >= 1 || value <= max);
-    field.classList.toggle("tnv2-wrong", !fits);
-    if (fits) commit({ [name]: step < 1 ? value : Math.round(value) });
-  };
-  range.addEventListener("input", () => take(range));
-  field.addEventListener("input", () => take(field));
-  field.addEventListener("blur", () => { field.classList.remove("tnv2-wrong"); show(); });
-  follow(name, show);
-  return element("label", { className: "tnv2-row", title: help }, element("span", { textContent: text }), range, field);
-}
-
-/** @param {Model} model @param {"show" | "under"} name @param {string[]} choices @param {string} help
- * @param {Follow} follow @param {Commit} commit */
-function choiceRow(model, name, choices, help, follow, commit) {
-  const select = element("select", {}, ...choices.map((choice) => element("option", { value: choice, textContent: choice })));
-  select.dataset.lmSuppressShortcuts = "true";
-  select.dataset.name = name;
-  select.addEventListener("change", () => commit({ [name]: select.value }));
-  follow(name, () => { select.value = model.get(name); });
-  return element("label", { className: "tnv2-row", title: help }, element("span", { textContent: name }), select);
-}
-
-/** @param {Model} model @param {"outlines"} name @param {string} help @param {Follow} follow @param {Commit} commit */
-function checkRow(model, name, help, follow, commit) {
-  const box = element("input", { type: "checkbox" });
-  box.dataset.name = name;
-  box.addEventListener("change", () => commit({ [name]: box.checked }));
-  follow(name, () => { box.checked = model.get(name); });
-  return element("label", { className: "tnv2-row", title: help }, element("span", { textContent: name }), box);
-}
-
 /** The pictures to look at, one RGBA pixel an element: the tile's, and the maps in the colours of a 256-entry table.
- * @param {Model} model @param {Uint8Array} building @param {Uint8Array} border @returns {Record<string, Uint32Array>} */
+ * @param {Model} model @param {Uint8Array} building @param {Uint8Array | null} border @returns {Record<string, Uint32Array>} */
 function pictures(model, building, border) {
   const heat = rgba(bytes(model.get("_heat")));
   const coloured = /** @param {Uint8Array} map */ (map) => Uint32Array.from(map, (value) => heat[value]);
   const given = Object.entries(model.get("_pictures")).map(([name, rgb]) => [name, rgba(bytes(rgb))]);
-  return { ...Object.fromEntries(given), "building map": coloured(building), "border map": coloured(border) };
+  return { ...Object.fromEntries(given), "building map": coloured(building), ...(border && { "border map": coloured(border) }) };
 }
 
 /** @param {Uint8Array} rgb */

@@ -1,8 +1,14 @@
 """Instances: from the building and border probability maps to single buildings.
 
 The rule: the *region* is where building probability passes the mask threshold; the *seeds* are its confident parts away
-from borders; each 4-connected group of seed pixels floods the region around it, 8-connected, until it meets another's
-flood. ``tnv2/browser/engine.js`` follows the same rule in the browser, pixel for pixel.
+from borders, and from the region's rim; each 4-connected group of seed pixels floods the region around it, 8-connected,
+until it meets another's flood. ``tnv2/browser/engine.js`` follows the same rule in the browser, pixel for pixel.
+
+Away from borders means that the border probability is under its threshold; where there is no border map, everything is.
+Away from the rim means deeper than the distance threshold. A pixel's depth is the Euclidean distance from its centre to that
+of the nearest pixel outside the region: 1 at the rim, so that a threshold of 0 keeps all, as it stands for one who has a
+border map. The picture's own edge is no rim, since what it cuts goes on beyond it. Depths are compared as squares, whole
+numbers, so that nothing is rounded.
 """
 
 from dataclasses import dataclass, replace
@@ -11,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..compiled import compiled
+from .depths import squared_depths
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,15 @@ class Thresholds:
     seed : a building starts where the building probability is greater, 0..1 ...
     border : ... and the border probability is smaller, 0..1.
     min_area : buildings of fewer *pixels* are dropped, 0 or more; ``tile.pixels(12)`` are those of 12 square metres.
+    distance : ... and where the region's rim is further away, in *pixels*; 0 is off. It parts what touches without a border
+        map: near the radius of the neck between two things, and under that of the smallest thing.
     """
 
     mask: float = 0.5
     seed: float = 0.5
     border: float = 0.5
     min_area: int = 20
+    distance: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("mask", "seed", "border"):
@@ -36,33 +46,37 @@ class Thresholds:
         if not 0 <= self.min_area < np.inf or self.min_area != int(self.min_area):
             raise ValueError(f"min_area is {self.min_area}; it is a whole number of pixels, 0 to keep every building.")
         object.__setattr__(self, "min_area", int(self.min_area))
+        if not 0 <= self.distance < 2**31:
+            raise ValueError(f"distance is {self.distance}; it is a number of pixels, 0 for seeds up to the rim.")
+        object.__setattr__(self, "distance", float(self.distance))
 
 
 @dataclass(frozen=True, eq=False)
 class Probabilities:
-    """What the network says of a tile: two (H, W) float32 maps in [0, 1].
+    """What a network says of a tile: (H, W) float32 maps in [0, 1]. ``read_probabilities`` takes them from files and arrays.
 
-    building : that the pixel belongs to a building.
-    border : that it lies where two buildings touch or nearly touch.
-    origin : what they were computed with, as ``predict`` notes it: weights, sha256, precision, thresholds; None if unknown.
+    building : that the pixel belongs to a building, or to whatever thing the network knows.
+    border : that it lies where two of them touch or nearly touch; None of a network that does not say.
+    origin : what they were computed with, as ``predict`` notes it: weights, sha256, precision, thresholds; or the file they
+        were read from, as ``read_probabilities`` does; None if unknown.
     """
 
     building: np.ndarray
-    border: np.ndarray
+    border: np.ndarray | None = None
     origin: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("building", "border"):
+        for name in ("building", "border") if self.border is not None else ("building",):
             array = np.asarray(getattr(self, name), np.float32)
             if array.ndim != 2 or not array.size:
-                raise ValueError(f"{name} is {array.shape}; it must be (H, W), one probability a pixel.")
+                raise ValueError(f"{name} is {array.shape}; it must be (H, W), one probability a pixel. Pass one map.")
             if not (array.min() >= 0 and array.max() <= 1):  # NaN fails both
                 raise ValueError(
                     f"{name} has values from {array.min()} to {array.max()}; probabilities are finite, from 0 to 1. "
                     "Divide 8-bit maps by 255, or take the sigmoid of logits."
                 )
             object.__setattr__(self, name, array)
-        if self.building.shape != self.border.shape:
+        if self.border is not None and self.building.shape != self.border.shape:
             raise ValueError(f"building is {self.building.shape} and border {self.border.shape}; both must be of one shape.")
 
     @property
@@ -70,23 +84,23 @@ class Probabilities:
         """The Thresholds of the card of the network that made them; the published demo's where that is not known."""
         return Thresholds(**(self.origin or {}).get("thresholds", {}))
 
-    def quantised(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the two maps as (H, W) uint8, ``round(255 * p)``: what the browser works on.
+    def quantised(self) -> tuple[np.ndarray, ...]:
+        """Return the maps, two or without a border one, as (H, W) uint8, ``round(255 * p)``: what the browser works on.
 
         >>> Probabilities(np.array([[0, 0.5, 1]]), np.zeros((1, 3))).quantised()[0]
         array([[  0, 128, 255]], dtype=uint8)
         """
-        return eight_bit(self.building), eight_bit(self.border)
+        return tuple(eight_bit(each) for each in (self.building, self.border) if each is not None)
 
     def rounded(self) -> "Probabilities":
         """Return the Probabilities rounded to 8 bits: what a tuner labels."""
         return replace(self.from_quantised(*self.quantised()), origin=self.origin)
 
     @classmethod
-    def from_quantised(cls, building: np.ndarray, border: np.ndarray) -> Self:
-        """Return the Probabilities of two (H, W) uint8 maps."""
-        maps = np.stack([np.asarray(array, np.uint8) for array in (building, border)]).astype(np.float32) / np.float32(255)
-        return cls(maps[0], maps[1])
+    def from_quantised(cls, building: np.ndarray, border: np.ndarray | None = None) -> Self:
+        """Return the Probabilities of two (H, W) uint8 maps, or of one."""
+        given = [np.asarray(array, np.uint8) for array in (building, border) if array is not None]
+        return cls(*np.stack(given).astype(np.float32) / np.float32(255))
 
 
 def eight_bit(maps: np.ndarray) -> np.ndarray:
@@ -106,7 +120,10 @@ def label_instances(probabilities: Probabilities, thresholds: Thresholds = Thres
     """
     if not isinstance(probabilities, Probabilities) or not isinstance(thresholds, Thresholds):
         came = f"{type(probabilities).__name__} and {thresholds!r}"
-        raise ValueError(f"label_instances got {came}; pass Probabilities, as predict returns, and Thresholds(mask=0.5).")
+        raise ValueError(
+            f"label_instances got {came}; pass Probabilities, as predict and read_probabilities return them, and "
+            "Thresholds(mask=0.5)."
+        )
     labels = flooded(seeds(probabilities, thresholds), region(probabilities, thresholds))
     return renumbered(labels, thresholds.min_area)
 
@@ -117,14 +134,17 @@ def region(probabilities: Probabilities, thresholds: Thresholds) -> np.ndarray:
 
 
 def seeds(probabilities: Probabilities, thresholds: Thresholds) -> np.ndarray:
-    """Return (H, W) int32 watershed markers: one label for each 4-connected group of confident, border-free pixels.
+    """Return (H, W) int32 watershed markers: one label for each 4-connected group of confident pixels off borders and rim.
 
     Labels count from 1 in raster order of each group's first pixel; 0 is no seed.
     """
     import cv2
 
-    confident = probabilities.building > np.float32(max(thresholds.mask, thresholds.seed))
-    markers = confident & (probabilities.border < np.float32(thresholds.border))
+    markers = probabilities.building > np.float32(max(thresholds.mask, thresholds.seed))
+    if probabilities.border is not None:
+        markers &= probabilities.border < np.float32(thresholds.border)
+    if thresholds.distance:
+        markers &= squared_depths(region(probabilities, thresholds)) > thresholds.distance * thresholds.distance
     return cv2.connectedComponents(markers.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)[1]
 
 

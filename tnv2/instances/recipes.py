@@ -16,6 +16,7 @@ from .labels import Thresholds
 
 FORMAT = "tnv2 recipe 1"
 FILES = ("rgb", "mul", "footprints")
+READ = ("maps", "border", "bands", "scale")  # what read_probabilities takes
 PACKAGES = ("tnv2", "torch", "numpy", "opencv-python-headless")
 
 
@@ -26,7 +27,9 @@ class Recipe:
     thresholds : Thresholds. tile : its name. files : paths of rgb, mul and footprints, None where absent; {} for a tile
     that was not read from files. bands, window, limits : of the tile, None where they were left out. weights, sha256,
     precision, metres : of the network and its run; "" where unknown. scene : the folder of the SceneMap that the maps are
-    of, "" for maps of the tile alone. versions : {package: version} of what made it. edits : by hand, as ``edited`` takes.
+    of, "" for maps of the tile alone. maps : of another network, how ``read_probabilities`` read them, with ``sha256`` then
+    of their file, and {} for arrays, which nobody can find again; None for the kit's. versions : {package: version} of what
+    made it. edits : by hand, as ``edited`` takes.
 
     ``print(recipe)`` gives Python code whose ``labels`` are the tuner's. Raises ValueError for fields that are not so, and
     for text that would leave a line of that code.
@@ -44,6 +47,7 @@ class Recipe:
     limits: tuple[list[float], list[float]] | None = None
     metres: float | str | None = "auto"
     scene: str = ""
+    maps: dict | None = None
     edits: Sequence[Edit] = ()
 
     def __post_init__(self) -> None:
@@ -61,6 +65,8 @@ class Recipe:
             type(None),
         ):
             raise ValueError("its bands, window, limits and metres must be numbers")
+        if self.maps is not None and self.maps != {} and not (set(self.maps) == set(READ) and read(self.maps)):
+            raise ValueError(f"its maps are {str(self.maps)[:200]}; they must be None, {{}} or what {', '.join(READ)} were")
         if not "".join([self.sha256, *self.versions, *self.versions.values()]).isprintable():
             raise ValueError("its sha256 and versions must be on one line")
         object.__setattr__(self, "edits", checked_edits(self.edits))
@@ -71,9 +77,12 @@ class Recipe:
     ) -> Self:
         """Return the Recipe of ``edited(label_instances(probabilities.rounded(), thresholds), edits)`` on a tile."""
         paths = {name: getattr(tile.files, name) for name in FILES} if tile.files else {}
-        read = {name: getattr(tile.files, name) for name in ("bands", "window")} if tile.files else {}
+        cut = {name: getattr(tile.files, name) for name in ("bands", "window")} if tile.files else {}
         limits = tile.limits and tuple(np.asarray(each).tolist() for each in tile.limits)
         origin = probabilities.origin or {}
+        unknown: dict | None = (
+            {} if probabilities.border is None and "weights" not in origin else None
+        )  # the kit's networks see borders
         return cls(
             thresholds=thresholds,
             tile=tile.name,
@@ -83,15 +92,16 @@ class Recipe:
             limits=limits,
             metres=origin.get("metres", "auto"),
             scene=origin.get("scene", ""),
+            maps=origin.get("maps", unknown),
             edits=checked_edits(edits, tile.shape),
-            **read,
+            **cut,
         )
 
     def __str__(self) -> str:
-        read = [repr(self.files.get(name)) for name in FILES]
-        read += [f"{name}={tuple(kept)!r}" for name in ("bands", "window") if (kept := getattr(self, name))]
+        paths = [repr(self.files.get(name)) for name in FILES]
+        paths += [f"{name}={tuple(kept)!r}" for name in ("bands", "window") if (kept := getattr(self, name))]
         tile = (
-            f"tnv2.read_tile({', '.join(read)})" + (f".replace(limits={tuple(self.limits)!r})" if self.limits else "")
+            f"tnv2.read_tile({', '.join(paths)})" + (f".replace(limits={tuple(self.limits)!r})" if self.limits else "")
             if self.files
             else f"...  # {self.tile!r} was not read from files: put the Tile here"
         )
@@ -99,19 +109,27 @@ class Recipe:
         maps = f"tnv2.predict(model, tile, {options}).rounded()"
         model = f"tnv2.load_model({self.weights!r})" if self.weights else "...  # the network is not known: put it here"
         used = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return "\n".join(
-            [
-                f"# {self.tile!r} with {used}",
-                "import tnv2",
-                "",
-                f"tile = {tile}",
-                f"model = {model}" + (f"  # sha256 {self.sha256}" if self.sha256 else ""),
-                f"probabilities = {f'tnv2.SceneMap.load({self.scene!r}).probabilities(tile)' if self.scene else maps}",
-                f"labels = tnv2.label_instances(probabilities, tnv2.{self.thresholds!r})",
-                *(["edits = [", *(f"    {edit!r}," for edit in self.edits), "]"] if self.edits else []),
-                *(["labels = tnv2.edited(labels, edits).labels"] if self.edits else []),
+        digest = f"  # sha256 {self.sha256}" if self.sha256 else ""
+        lines = [f"tile = {tile}"] if self.files or self.maps is None else []
+        if self.maps is None:
+            lines.append(f"model = {model}{digest}")
+            lines.append(
+                f"probabilities = {f'tnv2.SceneMap.load({self.scene!r}).probabilities(tile)' if self.scene else maps}"
+            )
+        elif self.maps:
+            given = [
+                repr(self.maps["maps"]),
+                *(f"{name}={kept!r}" for name in READ[1:] if (kept := self.maps[name]) is not None),
             ]
-        )
+            lines.append(f"probabilities = tnv2.read_probabilities({', '.join(given)}).rounded(){digest}")
+        else:
+            lines.append("maps = ...  # another network's, which came as arrays and are in no file: put them here")
+            lines.append("probabilities = tnv2.read_probabilities(maps).rounded()")
+        lines.append(f"labels = tnv2.label_instances(probabilities, tnv2.{self.thresholds!r})")
+        if self.edits:
+            lines += ["edits = [", *(f"    {edit!r}," for edit in self.edits), "]"]
+            lines.append("labels = tnv2.edited(labels, edits).labels")
+        return "\n".join([f"# {self.tile!r} with {used}", "import tnv2", "", *lines])
 
     def record(self) -> dict[str, Any]:
         """Return the recipe as a dict that JSON can hold."""
@@ -137,3 +155,10 @@ class Recipe:
                 f"{path} is no recipe ({type(error).__name__}: {str(error)[:300]}). "
                 "Pass a JSON file that tuner.recipe.save wrote."
             ) from error
+
+
+def read(maps: dict[str, Any]) -> bool:
+    """Return whether these can be arguments of ``read_probabilities``, of which none brings code."""
+    bands = maps["bands"] is None or (isinstance(maps["bands"], list) and {*map(type, maps["bands"])} <= {int, str})
+    paths = isinstance(maps["maps"], str) and isinstance(maps["border"], str | None)
+    return bands and paths and type(maps["scale"]) in (int, float, type(None))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .labels import Probabilities, Thresholds, label_instances
+from .maps import Maps, read_probabilities
 from .scoring import Score, match
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Values = float | Sequence[float]  # of a threshold to try
 
 STEPS = tuple(np.round(np.linspace(0, 1, 21), 2).tolist())
-AXES = ("mask", "seed", "border", "min_area")
+DISTANCES = tuple(map(float, range(21)))  # pixels
 PUBLISHED = Thresholds()
 
 
@@ -26,7 +27,8 @@ PUBLISHED = Thresholds()
 class Sweep:
     """Scores of a grid of thresholds.
 
-    axes : {"mask": (...), "seed": (...), "border": (...), "min_area": (...)}, the values tried.
+    axes : {"mask": (...), "seed": (...), "border": (...), "min_area": (...)}, the values tried; of maps without a border map
+        "distance" takes the place of "border", here and in what follows.
     counts : (T, M, S, B, A, 3) int, true positives, false positives and false negatives of each of T tiles at each of the
         grid's points, axes in the order above.
     known : {"published": Score, "card": Score} of all tiles: of the published demo's thresholds and, where the maps know
@@ -36,6 +38,11 @@ class Sweep:
     axes: dict[str, tuple[float, ...]]
     counts: np.ndarray
     known: dict[str, Score] = field(default_factory=dict)
+
+    @property
+    def across(self) -> str:
+        """The threshold that goes with the seed's: "border", or "distance" for maps without a border map."""
+        return "distance" if "distance" in self.axes else "border"
 
     @property
     def f1(self) -> np.ndarray:
@@ -94,28 +101,29 @@ class Sweep:
 
     def at(self, point: Sequence[int]) -> Thresholds:
         """Return the Thresholds at a point of the grid, four indices."""
-        mask, seed, border, min_area = (self.axes[name][index] for name, index in zip(AXES, point, strict=True))
-        return Thresholds(mask, seed, border, int(min_area))
+        asked: dict[str, Any] = {name: values[index] for (name, values), index in zip(self.axes.items(), point, strict=True)}
+        return Thresholds(**asked)
 
     def plane(self) -> np.ndarray:
-        """Return (S, B) F1 over seed and border, at the best mask and minimum area."""
+        """Return (S, B) F1 over seed and border, or distance, at the best mask and minimum area."""
         mask, _, _, min_area = best_point(self.f1)
         return self.f1[mask, :, :, min_area]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw F1 over seed and border with the published and the best point marked; return the matplotlib Axes."""
+        """Draw F1 over the plane with the published and the best point marked; return the matplotlib Axes."""
         import matplotlib.pyplot as plt
 
         ax = plt.subplots(figsize=(5.6, 4.6), layout="constrained")[1] if ax is None else ax
-        seed, border = self.axes["seed"], self.axes["border"]
-        mesh = ax.pcolormesh(border, seed, self.plane(), cmap="viridis", shading="nearest")  # from the lowest to the highest
+        seed, across = self.axes["seed"], self.axes[self.across]
+        mesh = ax.pcolormesh(across, seed, self.plane(), cmap="viridis", shading="nearest")  # from the lowest to the highest
         ax.figure.colorbar(mesh, ax=ax, label="F1 at IoU 0.5")
         for name, thresholds, marker in (("published", PUBLISHED, "s"), ("best", self.best, "*")):
             ax.scatter(
-                thresholds.border, thresholds.seed, 130, "none" if marker == "s" else "white", marker=marker, label=name,
-                edgecolors="black", linewidths=1.5, clip_on=False, zorder=3,
+                getattr(thresholds, self.across), thresholds.seed, 130, "none" if marker == "s" else "white",
+                marker=marker, label=name, edgecolors="black", linewidths=1.5, clip_on=False, zorder=3,
             )  # fmt: skip
-        ax.set(xlabel="border threshold", ylabel="seed threshold", title=self.title())
+        unit = ", pixels" if self.across == "distance" else ""
+        ax.set(xlabel=f"{self.across} threshold{unit}", ylabel="seed threshold", title=self.title())
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
         return ax
 
@@ -153,10 +161,10 @@ class Sweep:
 
     def score(self, thresholds: Thresholds) -> Score:
         """Return the Score of Thresholds on the grid, pooled over the tiles; raise ValueError for those beside it."""
-        values = [getattr(thresholds, name) for name in AXES]
-        if not all(value in self.axes[name] for name, value in zip(AXES, values, strict=True)):
+        values = {name: getattr(thresholds, name) for name in self.axes}
+        if not all(value in self.axes[name] for name, value in values.items()):
             raise ValueError(f"{thresholds} is no point of this grid, whose values are {self.axes}. Sweep them as well.")
-        point = tuple(self.axes[name].index(value) for name, value in zip(AXES, values, strict=True))
+        point = tuple(self.axes[name].index(value) for name, value in values.items())
         return Score(*self.counts.sum(axis=0)[point].tolist())
 
     def title(self) -> str:
@@ -171,42 +179,43 @@ class Sweep:
 
 
 def sweep(
-    probabilities: Probabilities | Sequence[Probabilities],
+    probabilities: Maps | Sequence[Maps],
     truth_labels: np.ndarray | Sequence[np.ndarray],
     mask: Values = (0.5,),
     seed: Values = STEPS,
-    border: Values = STEPS,
+    border: Values | None = None,
     min_area: Values | None = None,
     iou: float = 0.5,
     small: str = "kept",
+    distance: Values | None = None,
 ) -> Sweep:
     """Return the Sweep of a grid of thresholds over one tile or several, in parallel and with a progress bar.
 
-    probabilities : Probabilities, or a list of them. truth_labels : (H, W) footprint labels, or a list as long.
-    mask, seed, border, min_area : the values to try, one or several each; ``min_area`` is the network's card's where the
-        maps know their network, else 20. iou, small : as ``match`` takes them.
+    probabilities : Probabilities or what ``read_probabilities`` takes, or a list of these. truth_labels : (H, W) footprint
+        labels, or a list as long.
+    mask, seed, border, min_area : the values to try, one or several each; left out, ``border`` is STEPS, 0 to 1, and
+        ``min_area`` the network's card's where the maps know their network, else 20. iou, small : as ``match`` takes them.
+    distance : of maps without a border map, in its place, in pixels; left out, it is DISTANCES, 0 to 20.
 
     The network is not run again. Maps are rounded to 8 bits first, as the tuner's are, so that both find the same buildings.
     """
-    if isinstance(probabilities, Probabilities):
-        tiles = [(probabilities, np.asarray(truth_labels))]
-    elif not isinstance(probabilities, Sequence):
-        raise ValueError(
-            f"probabilities are {type(probabilities).__name__}; pass Probabilities, as predict returns, or a list."
-        )
+    if isinstance(probabilities, str) or not isinstance(probabilities, Sequence):
+        tiles = [(read_probabilities(probabilities), np.asarray(truth_labels))]
     else:
-        tiles = [(maps, np.asarray(truth)) for maps, truth in zip(probabilities, truth_labels, strict=True)]
+        tiles = [
+            (read_probabilities(maps), np.asarray(truth)) for maps, truth in zip(probabilities, truth_labels, strict=True)
+        ]
     for maps, truth in tiles:
-        if not isinstance(maps, Probabilities):
-            raise ValueError(f"probabilities are {type(maps).__name__}; pass Probabilities, as predict returns, or a list.")
         if maps.building.shape != truth.shape:
             raise ValueError(f"truth is {truth.shape} and the maps {maps.building.shape}; pass tile.truth of the same tile.")
     if min_area is None:
         min_area = tiles[0][0].card.min_area if tiles else PUBLISHED.min_area
-    axes = {name: grid(name, values) for name, values in zip(AXES, (mask, seed, border, min_area), strict=True)}
+    tried = {"mask": mask, "seed": seed} | across(tiles, border, distance) | {"min_area": min_area}
+    axes = {name: grid(name, values) for name, values in tried.items()}
     if not tiles or not all(axes.values()):
         raise ValueError("there is nothing to search: pass one tile or more, and one value or more for each threshold.")
-    points = [Thresholds(m, s, b, int(a)) for m, s, b, a in product(*axes.values())]
+    empty = Sweep(axes, np.empty(0))
+    points = [empty.at(point) for point in np.ndindex(*map(len, axes.values()))]
 
     def counted(job: tuple[tuple[Probabilities, np.ndarray], Thresholds]) -> tuple[int, int, int]:
         (maps, truth), thresholds = job
@@ -226,6 +235,21 @@ def sweep(
     shape = (len(tiles), *(len(values) for values in axes.values()), 3)
     scores = [Score(*pooled) for pooled in counts[:, -len(known) :].sum(axis=0).tolist()]
     return Sweep(axes, counts[:, : -len(known)].reshape(shape), dict(zip(known, scores, strict=True)))
+
+
+def across(
+    tiles: Sequence[tuple[Probabilities, np.ndarray]], border: Values | None, distance: Values | None
+) -> dict[str, Values]:
+    """Return the border's values to try, or the distance's where the tiles have no border map."""
+    alone = {maps.border is None for maps, _ in tiles}
+    if len(alone) == 2 or (border if True in alone else distance) is not None:
+        raise ValueError(
+            "border and distance do not go together: border is for maps that all have a border map, distance for those that "
+            "have none. Pass the one that fits; Probabilities(maps.building) has no border map any more."
+        )
+    if True in alone:
+        return {"distance": DISTANCES if distance is None else distance}
+    return {"border": STEPS if border is None else border}
 
 
 def grid(name: str, values: Values) -> tuple[float, ...]:

@@ -7,8 +7,8 @@ from .grids import OnGrid as OnGrid, Scaled as Scaled
 from .limits import Limits as Limits
 from .pansharpening import read_sharpened as read_sharpened
 from .rasters import (
-    Bands as Bands, Raster as Raster, read_image as read_image, source as source, write_geotiff as write_geotiff,
-    write_rows as write_rows,
+    LARGEST as LARGEST, Bands as Bands, Raster as Raster, read_image as read_image, source as source,
+    write_geotiff as write_geotiff, write_rows as write_rows,
 )  # fmt: skip
 from .spacenet import check_name as check_name, fetch_tile as fetch_tile
 from .tiles import (
@@ -16,3 +16,4 @@ from .tiles import (
     read_tile as read_tile,
 )  # fmt: skip
 from .truth import rasterise as rasterise, truth_of as truth_of
+from .xarrays import place_in as place_in

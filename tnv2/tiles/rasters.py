@@ -78,9 +78,10 @@ class Raster:
     bands : how many are wanted. chosen : their numbers in the file, from 1; if left out, all but alpha, and of a file of 3
         or 4 that names its colours red, green and blue. Bands may also be a TIFF's pages, one each. A palette is expanded.
 
-    shape : (H, W). dtype : of what is read: uint8 and uint16 as they are, all others as float32. georeference : None where
-    the file has none. Pixels are not valid where the file's no-data, mask or alpha says so for every band, and where a band
-    is NaN or infinite; they are read as 0.
+    shape : (H, W). dtype : of what is read: uint8 and uint16 as they are, all others as float32. count : how many bands or
+    pages the file has, alpha left out; names, scales : of these bands, or of the first page, "" and (1, 0) by default, the
+    offset last; numbers are read as they are stored. georeference : None where the file has none. Pixels are not valid where
+    the file's no-data, mask or alpha says so for every band, and where a band is NaN or infinite; they are read as 0.
 
     Raises FileNotFoundError for a missing file, and ValueError for one that is no such image, has other bands, complex
     numbers, or pieces too large for memory. Use it in a ``with`` statement, which closes it.
@@ -122,6 +123,9 @@ class Raster:
         first = self._parts[0]
         self.shape, self.georeference = first.shape, place_of(first)
         self._kinds = [kind.name for part in self._parts for kind in part.colorinterp]
+        self.names = [name or "" for name, kind in zip(first.descriptions, self._kinds, strict=False) if kind != "alpha"]
+        self.count = max(len(self.names), len(whole.subdatasets))
+        self.scales = list(zip(first.scales, first.offsets, strict=True))
         self._free = all(flags == [MaskFlags.all_valid] for flags in first.mask_flag_enums)
         self._palette = palette(first) if self._kinds == ["palette"] and bands == 3 else None
         self._tall, wide = first.block_shapes[0]

@@ -64,9 +64,15 @@ def from_array(array: "xarray.DataArray", bands: int) -> Image:
     if pixels.dtype not in (np.uint8, np.uint16):
         pixels = pixels.astype(np.float32)
         valid &= np.isfinite(pixels).all(axis=2)
+    return Image(np.where(valid[..., None], pixels, pixels.dtype.type(0)), valid, place_in(array))
+
+
+def place_in(array: "xarray.DataArray") -> Georeference | None:
+    """Return the Georeference of a DataArray that rioxarray knows the place of; None without one."""
+    if not hasattr(array, "rio") or not {"x", "y"} <= set(array.dims):
+        return None
     crs, transform = array.rio.crs, array.rio.transform()
-    where = None if transform.is_identity else Georeference(tuple(transform)[:6], crs_text(crs))
-    return Image(np.where(valid[..., None], pixels, pixels.dtype.type(0)), valid, where)
+    return None if transform.is_identity else Georeference(tuple(transform)[:6], crs_text(crs))
 
 
 def has_rio() -> None:

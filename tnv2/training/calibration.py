@@ -25,7 +25,7 @@ def calibrated(model: TernausNetV2, pictures: Sequence[Picture]) -> TernausNetV2
     for each in pictures:
         maps, truth = predict(model, each.tile, "float32"), np.asarray(each.tile.truth)
         building.append((maps.building, truth > 0))
-        if not each.merged:
+        if not each.merged and maps.border is not None:
             border.append((maps.border, border_target(truth)))
     answer = copy.deepcopy(model)
     with torch.no_grad():

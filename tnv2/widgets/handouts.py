@@ -15,7 +15,10 @@ import numpy as np
 
 from .views import joined, source
 
-SCRIPT = joined("engine.js", "edits.js", "scores.js", "paint.js", "dom.js", "stage.js", "mending.js", "tuner.js")
+SCRIPT = joined(
+    *("engine.js", "edits.js", "scores.js", "paint.js", "dom.js"),
+    *("stage.js", "controls.js", "figures.js", "mending.js", "tuner.js"),
+)
 ARRAYS = ("_building", "_border", "_truth", "_heat")
 
 
