@@ -74,14 +74,14 @@ class Folded:
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits (N, num_classes, H, W) float32 of (N, num_input_channels, H, W), multiples of 32 px a side."""
         with Strips() as strips:
-            first, *others = self.dtypes
-            x = self.first(strips, x.to(first, memory_format=torch.channels_last))
-            skips = [x.to(others[-1])]
-            for stage, dtype in zip(self.stages, others, strict=True):
+            early, *types = self.dtypes
+            x = self.first(strips, x.to(early, memory_format=torch.channels_last))
+            skips = [x.to(types[-1])]
+            for stage, dtype in zip(self.stages, types, strict=True):
                 x = F.max_pool2d(x, 2).to(dtype)
                 for block in stage:
                     x = block(strips, x)
-                skips.append(x.to(others[-1]))
+                skips.append(x.to(types[-1]))
             parts = [F.max_pool2d(x, 2)]
             for first, second in self.decoders:
                 parts = [second(strips, first(strips, *parts)), skips.pop()]
