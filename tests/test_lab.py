@@ -52,10 +52,12 @@ def raise_mask(page):
     before, count_before = picture(page), count(page)
     slider = page.locator(".tnv2-tuner input[type=range][data-name=mask]").first
     slider.focus()
-    for _ in range(40):
+    for _ in range(49):
         page.keyboard.press("ArrowRight")
-    wait_for(lambda: picture(page) != before and count(page) != count_before, 10)
-    return slider.input_value()
+        page.wait_for_timeout(50)
+        if picture(page) != before and count(page) != count_before:
+            return slider.input_value()
+    raise AssertionError(f"{count_before} at any mask")
 
 
 def test_keyboard_moves_buildings_and_python_follows(page):

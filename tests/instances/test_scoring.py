@@ -165,14 +165,14 @@ def test_a_dense_tile_is_matched_faster_than_its_pairs_are_sorted():
     assert truth.max() >= 150
     times, sorting = [], []
     for _ in range(7):
-        start = time.perf_counter()
+        start = time.thread_time()
         found = match(truth, labels)
-        times.append(time.perf_counter() - start)
-        start = time.perf_counter()
+        times.append(time.thread_time() - start)
+        start = time.thread_time()
         np.unique(truth.ravel() * np.int64(1000) + labels.ravel(), return_counts=True)
-        sorting.append(time.perf_counter() - start)
+        sorting.append(time.thread_time() - start)
     assert found.f1 > 0.9
-    assert min(times) < min(sorting)
+    assert np.median(times) < np.median(sorting)
 
 
 def test_a_table_of_cities_stands_beside_the_published_one():

@@ -12,7 +12,7 @@ AXES = {"seed": (0.4, 0.5, 0.6, 0.7), "border": (0.3, 0.5, 0.8)}
 CELLS = f"""
 import numpy as np
 import tnv2
-tile = tnv2.render_scene(1, 200).tile
+tile = tnv2.render_scene(2, 200).tile
 maps = tnv2.Probabilities(np.where(tile.truth % 3 == 1, 0.65, 0.1), np.full(tile.shape, 0.4))
 tuner = tnv2.ThresholdTuner(tile, maps)
 cells = tnv2.SweepMap(tnv2.sweep(maps, tile.truth, **{AXES!r}), tuner)
