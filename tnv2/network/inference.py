@@ -24,6 +24,7 @@ MUL_SCALE = 2047.0  # 11-bit counts
 METRES = 0.3  # a pixel of SpaceNet's tiles
 NEAR = 0.2  # of METRES: what differs by less is taken as it is, as SpaceNet's own pixels in degrees are
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+NARROW = 32  # channels of the first convolution, below which bfloat16 saves little time and moves single pixels by 0.3
 BATCH = 8  # windows that a GPU looks at together
 
 
@@ -36,7 +37,7 @@ def predict(model: TernausNetV2 | PathLike, tile: Tile, precision: str = "auto",
     are 0.
 
     model : what ``load_model`` takes or returns; a name is loaded anew each time.
-    precision : "float32", "bfloat16", or "auto": bfloat16 where the hardware computes in it natively.
+    precision : "float32", "bfloat16", or "auto": bfloat16 for a wide network where the hardware computes in it natively.
     metres : the width of a pixel, "auto" for what the georeference says. Where that differs from the 0.3 m that the networks
         know by more than a fifth, the tile is resampled to 0.3 m and the maps are brought back to its pixels. None, or a
         tile without a known place, takes the pixels as they are.
@@ -116,7 +117,9 @@ class Eye:
         if model.training:
             raise ValueError("the model is in training mode, where a prediction would change it. Call model.eval() first.")
         device = next(model.parameters()).device
-        dtype = best_precision(device) if precision == "auto" else checked_precision(precision)
+        narrow = model.settings["width"] < NARROW
+        chosen = torch.float32 if narrow else best_precision(device)
+        dtype = chosen if precision == "auto" else checked_precision(precision)
         return cls(folded(model, dtype), channels, device, dtype)
 
     @property

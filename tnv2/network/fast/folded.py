@@ -13,7 +13,6 @@ from .convolutions import Step, Strips, doubled, doubled_weights, winograd, wino
 
 # network: (what its tensors were, Folded)
 READY: WeakKeyDictionary[TernausNetV2, tuple[object, "Folded"]] = WeakKeyDictionary()
-NARROW = 32  # channels of the first convolution, below which a network's first stages compute in float32
 
 
 def folded(model: TernausNetV2, dtype: torch.dtype) -> Step:
@@ -50,20 +49,12 @@ class Folded:
     """A TernausNetV2 in one dtype, whose norms between two convolutions are folded into the first of them.
 
     On a CPU, 3x3 convolutions of many channels run as matrix products with fewer multiplications (``convolutions``).
-
-    A narrow network has few channels over which the errors of rounding to 8 bits could even out. Measured with the networks
-    in the box, nearly all of it comes from the first stages: with ``conv1`` to ``conv3`` in float32 hardly a pixel moves by
-    more than 0.05, in bfloat16 throughout single ones do by 0.3. A wide network rounds everywhere.
     """
 
     def __init__(self, model: TernausNetV2, dtype: torch.dtype) -> None:
-        early = torch.float32 if model.settings["width"] < NARROW else dtype
-        self.dtypes = [early, early, early, dtype, dtype]  # of the first convolution and the stages
-        self.first = Convolution(model.conv1.get_submodule("conv1"), early)
-        self.stages = [
-            [Block(block, its) for block in getattr(model, stage)]
-            for stage, its in zip(STAGES, self.dtypes[1:], strict=True)
-        ]
+        self.dtype = dtype
+        self.first = Convolution(model.conv1.get_submodule("conv1"), dtype)
+        self.stages = [[Block(block, dtype) for block in getattr(model, stage)] for stage in STAGES]
         decoders = (getattr(model, name).block for name in ("center", "dec5", "dec4", "dec3", "dec2"))
         self.decoders = [
             (Convolution(a.conv, dtype, slope=0.0, doubles=True), Convolution(b.conv, dtype, slope=0.0))
@@ -74,14 +65,13 @@ class Folded:
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits (N, num_classes, H, W) float32 of (N, num_input_channels, H, W), multiples of 32 px a side."""
         with Strips() as strips:
-            early, *types = self.dtypes
-            x = self.first(strips, x.to(early, memory_format=torch.channels_last))
-            skips = [x.to(types[-1])]
-            for stage, dtype in zip(self.stages, types, strict=True):
-                x = F.max_pool2d(x, 2).to(dtype)
+            x = self.first(strips, x.to(self.dtype, memory_format=torch.channels_last))
+            skips = [x]
+            for stage in self.stages:
+                x = F.max_pool2d(x, 2)
                 for block in stage:
                     x = block(strips, x)
-                skips.append(x.to(types[-1]))
+                skips.append(x)
             parts = [F.max_pool2d(x, 2)]
             for first, second in self.decoders:
                 parts = [second(strips, first(strips, *parts)), skips.pop()]
