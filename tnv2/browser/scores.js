@@ -56,7 +56,15 @@ export function match(space, known, iou = 0.5) {
   const several = (lists) => [...lists].filter(([, ids]) => ids.length > 1).sort(([a], [b]) => a - b);
   const tp = pairs.length, fp = space.count - tp, fn = known.areas.reduce((n, area, id) => n + (id && area ? 1 : 0), 0) - tp;
   return {
-    tp, fp, fn, pairs, best, merged: several(within), split: several(holds), ofTruth, ofLabel,
+    ...ratesOf(tp, fp, fn), pairs, best, merged: several(within), split: several(holds), ofTruth, ofLabel,
+  };
+}
+
+/** Counts with their precision, recall and F1, each 1 of nothing, as tnv2.Score has them.
+ * @param {number} tp @param {number} fp @param {number} fn */
+export function ratesOf(tp, fp, fn) {
+  return {
+    tp, fp, fn,
     precision: tp + fp ? tp / (tp + fp) : 1,
     recall: tp + fn ? tp / (tp + fn) : 1,
     f1: tp + fp + fn ? 2 * tp / (2 * tp + fp + fn) : 1,

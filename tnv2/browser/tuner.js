@@ -8,6 +8,7 @@ import { createMending } from "./mending.js";
 import { draw, drawErrors, drawSeeds, pixel } from "./paint.js";
 import { footprints, match, statuses } from "./scores.js";
 import { createStage } from "./stage.js";
+import { renderStrip } from "./strip.js";
 
 // The tuner's view over a model with get, set, on, off and save_changes: anywidget's, or the handout's.
 
@@ -20,8 +21,13 @@ const IDLE = matchMedia("(pointer: coarse)").matches
   : "Point at the picture to read it. Ctrl + wheel zooms, as the wheel does after a click.";
 const GONE = "Python no longer listens: its kernel was restarted or ended. This still tunes; run the cell again to go on in Python.";
 
-/** @param {{ model: Model, el: HTMLElement }} view */
-function render({ model, el }) {
+/** One tile, or a strip of several over the one that is visible. @param {{ model: Model, el: HTMLElement }} view */
+function render(view) {
+  return view.model.get("_tiles").length ? renderStrip(view, renderTile) : renderTile({ ...view, kept: {} });
+}
+
+/** @type {import("./strip.js").RenderTile} */
+function renderTile({ model, el, kept }) {
   const [height, width] = model.get("_shape");
   const space = workspace(width, height);
   const building = bytes(model.get("_building")), border = model.get("_border").byteLength ? bytes(model.get("_border")) : null;
@@ -57,7 +63,7 @@ function render({ model, el }) {
   const known = truth && { figures: scoreLines(), errors: errorList(space, truth, visit, commit) };
   const problem = element("div", { className: "tnv2-problem", role: "alert", hidden: true });
 
-  const mending = createMending(stage, width, height, {
+  const mending = createMending(stage, width, height, kept, {
     edits: () => model.get("edits"), commit: (edits) => commit({ edits }), point,
     tries: (edit) => {
       if (stale) refresh();
