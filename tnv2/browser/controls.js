@@ -12,10 +12,10 @@ import { element } from "./dom.js";
  *   _palette: import("./scores.js").Colour[], _presets: Record<string, Thresholds | undefined>, _heat: DataView }} Traits */
 /** @typedef {Omit<import("./dom.js").Model<Traits>, "send">} Model */
 /** @typedef {(name: keyof Traits, show: () => void) => void} Follow */
-/** @typedef {(values: Record<string, number | string | boolean | import("./edits.js").Edit[]>) => void} Commit by traits' names */
+/** By traits' names. @typedef {(values: Record<string, number | string | boolean | import("./edits.js").Edit[] | Traits["_presets"]>) => void} Commit */
 /** @typedef {{ name: keyof Thresholds | "opacity", text?: string, max?: number, step?: number, help: string }} Control */
 
-/** @type {Control[]} */
+/** @type {(Control & { name: keyof Thresholds })[]} */
 export const THRESHOLDS = [
   { name: "mask", help: "a pixel is building above this building probability" },
   { name: "seed", help: "a building starts above this building probability ..." },
@@ -34,6 +34,14 @@ const PRESETS = {
   complete: "the most precise of the last sweep that is as complete as wanted",
   reset: "back to the start",
 };
+
+/** What the sliders stand at. @param {Model} model @returns {Thresholds} */
+export function thresholdsOf(model) {
+  return {
+    mask: model.get("mask"), seed: model.get("seed"), border: model.get("border"), min_area: model.get("min_area"),
+    distance: model.get("distance"),
+  };
+}
 
 /** Whether a threshold has a say: that of the border where there is such a map, and the distance where not, or above 0.
  * @param {Model} model @param {string} name @param {number} value */

@@ -73,7 +73,7 @@ function connectSeeds(space, building, border, seed, limit, depths, least) {
   let groups = 0, count = 0;
   for (let row = 0, from = 0; row < height; row++) {
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
-      if (!(confident[building[from]] & clear[borders[from]]) || (depths && depths[from] <= least)) { labels[i] = 0; continue; }
+      if (!confident[building[from]] || !clear[borders[from]] || (depths && depths[from] <= least)) { labels[i] = 0; continue; }
       markers[count++] = i;
       const up = labels[i - stride], left = labels[i - 1];
       if (up && left && up !== left) labels[i] = join(parents, up, left);
@@ -81,12 +81,19 @@ function connectSeeds(space, building, border, seed, limit, depths, least) {
       else { parents[++groups] = groups; labels[i] = groups; }
     }
   }
+  // Neighbours mostly belong to one group, and share two of the three columns that are looked at.
+  let last = -1, found = 0, known = 0, left = 0, middle = 0, right = 0;
   for (let n = 0; n < count; n++) {
-    const i = markers[n], up = i - stride, down = i + stride;
-    groupOf[n] = root(parents, labels[i]);
-    const inside = labels[up - 1] && labels[up] && labels[up + 1] && labels[i - 1] && labels[i + 1]
-      && labels[down - 1] && labels[down] && labels[down + 1];
-    rim[n] = inside ? 0 : 1;
+    const i = markers[n], id = labels[i];
+    if (id !== known) found = root(parents, known = id);
+    groupOf[n] = found;
+    if (i === last + 1) { left = middle; middle = right; } else {
+      left = labels[i - stride - 1] && labels[i - 1] && labels[i + stride - 1];
+      middle = labels[i - stride] && labels[i + stride];
+    }
+    right = labels[i - stride + 1] && labels[i + 1] && labels[i + stride + 1];
+    rim[n] = left && middle && right ? 0 : 1;
+    last = i;
   }
   space.seeds = count;
   space.groups = groups;

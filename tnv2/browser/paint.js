@@ -38,7 +38,11 @@ function hue({ inks }, id) {
 function dim(space, background, opacity) {
   if (space.dimmed && space.under === background && space.opacity === opacity) return space.dimmed;
   const share = Uint8Array.from({ length: 256 }, (_, v) => v * (1 - opacity) + 0.5);
-  const dimmed = Int32Array.from(background, (p) => pixel(share[p & 255], share[p >> 8 & 255], share[p >> 16 & 255]));
+  const dimmed = space.dimmed ?? new Int32Array(background.length);
+  for (let i = 0; i < dimmed.length; i++) {
+    const under = background[i];
+    dimmed[i] = pixel(share[under & 255], share[under >> 8 & 255], share[under >> 16 & 255]);
+  }
   Object.assign(space, { dimmed, under: background, opacity });
   return dimmed;
 }

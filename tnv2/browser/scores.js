@@ -24,9 +24,11 @@ export function footprints(truth, width) {
   let count = 0;
   for (const id of truth) if (id > count) count = id;
   const areas = new Int32Array(count + 1), rows = new Float64Array(count + 1), columns = new Float64Array(count + 1);
-  for (let i = 0; i < truth.length; i++) {
-    const id = truth[i];
-    if (id) { areas[id]++; rows[id] += Math.floor(i / width); columns[id] += i % width; }
+  for (let row = 0, i = 0; i < truth.length; row++) {
+    for (let column = 0; column < width; column++, i++) {
+      const id = truth[i];
+      if (id) { areas[id]++; rows[id] += row; columns[id] += column; }
+    }
   }
   return { truth, count, areas, rows: rows.map((sum, id) => sum / areas[id]), columns: columns.map((sum, id) => sum / areas[id]) };
 }
@@ -76,18 +78,21 @@ export function ratesOf(tp, fp, fn) {
 function overlapping({ width, height, stride, labels, areas }, { truth, areas: sizes }) {
   const /** @type {Map<number, number>} */ counts = new Map();
   const base = 2 ** 26;
+  const /** @type {(footprint: number, label: number, run: number) => void} */ count = (footprint, label, run) => {
+    const key = footprint * base + label;
+    counts.set(key, (counts.get(key) ?? 0) + run);
+  };
   for (let row = 0, from = 0; row < height; row++) {
-    let run = 0, key = 0; // neighbours mostly belong to the same pair: count runs, not pixels
+    let footprint = 0, label = 0, start = 0; // neighbours mostly belong to the same pair: count runs, not pixels
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
-      const pair = truth[from] && labels[i] ? truth[from] * base + labels[i] : 0;
-      if (pair !== key) {
-        if (key) counts.set(key, (counts.get(key) ?? 0) + run);
-        key = pair;
-        run = 0;
-      }
-      run++;
+      const here = truth[from], found = here && labels[i];
+      if (found === label && (here === footprint || !found)) continue;
+      if (label) count(footprint, label, i - start);
+      footprint = here;
+      label = found;
+      start = i;
     }
-    if (key) counts.set(key, (counts.get(key) ?? 0) + run);
+    if (label) count(footprint, label, (row + 1) * stride + 1 + width - start);
   }
   return [...counts].sort(([a], [b]) => a - b).map(([key, shared]) => {
     const footprint = Math.floor(key / base), label = key % base;

@@ -1,5 +1,5 @@
 // @ts-check
-import { THRESHOLDS } from "./controls.js";
+import { THRESHOLDS, thresholdsOf } from "./controls.js";
 import { element, onKeys } from "./dom.js";
 import { rates } from "./figures.js";
 import { createPool } from "./pool.js";
@@ -9,7 +9,7 @@ import { ratesOf } from "./scores.js";
 
 /** @typedef {import("./controls.js").Model} Model @typedef {import("./controls.js").Content} Content */
 /** @typedef {import("./controls.js").Traits} Traits @typedef {import("./tally.js").Found} Found */
-/** What a tile's view leaves for when it comes back. @typedef {{ history?: import("./mending.js").History }} Kept */
+/** What a tile's view leaves for when it comes back. @typedef {{ history?: import("./mending.js").History, curtain?: import("./curtain.js").Drawn }} Kept */
 /** @typedef {(view: { model: Model, el: HTMLElement, kept: Kept }) => () => void} RenderTile */
 
 const SIDE = 64; // px of a thumbnail
@@ -21,7 +21,8 @@ const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -
 /** @param {{ model: Model, el: HTMLElement }} view @param {RenderTile} renderTile */
 export function renderStrip({ model, el }, renderTile) {
   const tiles = model.get("_tiles");
-  const /** @type {Kept[]} */ kept = tiles.map(() => ({}));
+  const curtain = { compare: "off", place: 50 }; // as it was left on the tile before
+  const /** @type {Kept[]} */ kept = tiles.map(() => ({ curtain }));
   const /** @type {(Found | null)[]} */ found = tiles.map(() => null);
   let order = tiles.map((_, at) => at), version = 0, resting = 0, asking = false, ended = false;
   let /** @type {(() => void) | null} */ leave = null;
@@ -95,9 +96,7 @@ export function renderStrip({ model, el }, renderTile) {
     asking = false;
     if (ended) return;
     const at = model.get("at"), edits = model.get("_every_edits").map((each, n) => (n === at ? model.get("edits") : each));
-    const thresholds = { mask: model.get("mask"), seed: model.get("seed"), border: model.get("border"), min_area: model.get("min_area"),
-      distance: model.get("distance") };
-    version = pool.ask({ thresholds, edits });
+    version = pool.ask({ thresholds: thresholdsOf(model), edits });
     write();
   };
   const later = () => { // once for a preset, which moves several

@@ -17,7 +17,7 @@ from .views import joined, source
 
 SCRIPT = joined(
     *("engine.js", "edits.js", "scores.js", "paint.js", "dom.js"),
-    *("stage.js", "controls.js", "figures.js", "mending.js", "tally.js", "pool.js", "strip.js", "tuner.js"),
+    *("stage.js", "controls.js", "figures.js", "mending.js", "curtain.js", "tally.js", "pool.js", "strip.js", "tuner.js"),
 )
 WORKER = joined("engine.js", "edits.js", "scores.js", "tally.js")  # what pool.js runs beside the page, of the same files
 ARRAYS = ("_building", "_border", "_truth", "_heat")
