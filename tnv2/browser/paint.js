@@ -10,7 +10,7 @@ import { STATUS } from "./scores.js";
 /** Write the instances over a background: tinted by opacity, outlined in full colour.
  * @param {Workspace} space @param {Pixels} background @param {Pixels} pixels @param {Colour[]} palette @param {number} opacity */
 export function draw(space, background, pixels, palette, opacity, outlines = true) {
-  const { width, height, stride, labels, count } = space;
+  const { width, height, stride, labels, blocks, count } = space;
   const dimmed = dim(space, background, opacity);
   const solids = new Int32Array(count + 1), tints = new Int32Array(count + 1); // of each instance
   for (let id = 1; id <= count; id++) {
@@ -18,14 +18,32 @@ export function draw(space, background, pixels, palette, opacity, outlines = tru
     solids[id] = pixel(red, green, blue);
     tints[id] = pixel(red * opacity, green * opacity, blue * opacity, 0);
   }
-  for (let row = 0, to = 0; row < height; row++) {
-    for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, to++) {
+  const runs = uncovered(space, background, pixels);
+  for (let row = 0; row < height; row++) {
+    const first = (row + 1) * stride + 1, away = row * width - first; // to the pixel in the picture
+    for (let i = first, end = first + width; i < end;) {
       const id = labels[i];
-      if (!id) { pixels[to] = background[to]; continue; }
-      const edge = outlines && (labels[i - 1] !== id || labels[i + 1] !== id || labels[i - stride] !== id || labels[i + stride] !== id);
-      pixels[to] = edge ? solids[id] : dimmed[to] + tints[id];
+      if (!id) { i = blocks[i >> 4] ? i + 1 : (i | 15) + 1; continue; }
+      const solid = solids[id], tint = tints[id], start = i;
+      runs.push(start + away);
+      for (; labels[i] === id; i++) { // the border has no label, so a run ends there
+        const edge = outlines && (i === start || labels[i + 1] !== id || labels[i - stride] !== id || labels[i + stride] !== id);
+        pixels[i + away] = edge ? solid : dimmed[i + away] + tint;
+      }
+      runs.push(i + away);
     }
   }
+}
+
+/** Take what was drawn last off the pixels again; returns the empty list of what will be drawn, as first pixels and ends.
+ * Most pixels are nobody's, and are not touched. @param {Workspace} space @param {Pixels} background @param {Pixels} pixels */
+function uncovered(space, background, pixels) {
+  const last = space.painted;
+  if (last?.pixels === pixels && last.background === background) {
+    for (let n = 0; n < last.runs.length; n += 2) pixels.set(background.subarray(last.runs[n], last.runs[n + 1]), last.runs[n]);
+  } else pixels.set(background);
+  space.painted = { pixels, background, runs: [] };
+  return space.painted.runs;
 }
 
 /** The place of an instance's colour in the palette, taken round and round. @param {Workspace} space @param {number} id */
@@ -58,6 +76,7 @@ export function drawSeeds(space, background, pixels, palette, opacity) {
   const { width, stride, labels, markers, seeds } = space;
   const inks = palette.map((colour) => ink(colour, Math.max(opacity, 0.4)));
   const grey = ink([128, 128, 128], Math.max(opacity, 0.4));
+  space.painted = null;
   pixels.set(background);
   for (let n = 0; n < seeds; n++) {
     const id = labels[markers[n]], row = Math.floor(markers[n] / stride) - 1;
@@ -73,6 +92,7 @@ export function drawSeeds(space, background, pixels, palette, opacity) {
 export function drawErrors(space, known, codes, background, pixels, opacity, outlines = true) {
   const { width, height, stride, labels } = space;
   const { truth } = known;
+  space.painted = null;
   const /** @type {({ on: number, period: number } & ReturnType<typeof ink>)[]} */ looks = [];
   for (const { code, colour, on, off } of Object.values(STATUS)) looks[code] = { on, period: on + off, ...ink(colour, opacity) };
   const /** @type {(code: number) => boolean} */ several = (code) => code === STATUS.merged.code || code === STATUS.split.code;

@@ -18,19 +18,29 @@ export const STATUS = {
 /** @typedef {{ truth: number, label: number, shared: number, iou: number }} Pair of a footprint and an instance */
 /** @typedef {ReturnType<typeof match>} Score @typedef {ReturnType<typeof statuses>} Codes */
 
-/** Prepare height * width footprint labels 1..N for match: their areas and centres.
+/** Prepare height * width footprint labels 1..N for match: their areas and centres, and their runs in rows as [first pixel,
+ * end, number], three numbers each: most pixels are nobody's, and need no look again.
  * @param {Int32Array} truth @param {number} width */
 export function footprints(truth, width) {
-  let count = 0;
-  for (const id of truth) if (id > count) count = id;
+  let count = 0, ends = 0;
+  for (let i = 0; i < truth.length; i++) {
+    if (truth[i] > count) count = truth[i];
+    if (truth[i] && (truth[i + 1] !== truth[i] || (i + 1) % width === 0)) ends++;
+  }
   const areas = new Int32Array(count + 1), rows = new Float64Array(count + 1), columns = new Float64Array(count + 1);
-  for (let row = 0, i = 0; i < truth.length; row++) {
+  const runs = new Int32Array(3 * ends);
+  for (let row = 0, i = 0, to = 0; i < truth.length; row++) {
     for (let column = 0; column < width; column++, i++) {
       const id = truth[i];
-      if (id) { areas[id]++; rows[id] += row; columns[id] += column; }
+      if (!id) continue;
+      areas[id]++;
+      rows[id] += row;
+      columns[id] += column;
+      if (column === 0 || truth[i - 1] !== id) { runs[to++] = i; runs[to + 1] = id; }
+      if (column === width - 1 || truth[i + 1] !== id) { runs[to] = i + 1; to += 2; }
     }
   }
-  return { truth, count, areas, rows: rows.map((sum, id) => sum / areas[id]), columns: columns.map((sum, id) => sum / areas[id]) };
+  return { truth, count, areas, runs, rows: rows.map((sum, id) => sum / areas[id]), columns: columns.map((sum, id) => sum / areas[id]) };
 }
 
 /** Score the labels against footprints as tnv2.match does: pairs by falling IoU of 0.5 or more, one footprint an instance.
@@ -75,24 +85,20 @@ export function ratesOf(tp, fp, fn) {
 
 /** Return every pair of a footprint and an instance that share pixels, in order of their numbers.
  * @param {Workspace} space @param {Footprints} known @returns {Pair[]} */
-function overlapping({ width, height, stride, labels, areas }, { truth, areas: sizes }) {
+function overlapping({ width, stride, labels, areas }, { runs, areas: sizes }) {
   const /** @type {Map<number, number>} */ counts = new Map();
   const base = 2 ** 26;
-  const /** @type {(footprint: number, label: number, run: number) => void} */ count = (footprint, label, run) => {
-    const key = footprint * base + label;
-    counts.set(key, (counts.get(key) ?? 0) + run);
-  };
-  for (let row = 0, from = 0; row < height; row++) {
-    let footprint = 0, label = 0, start = 0; // neighbours mostly belong to the same pair: count runs, not pixels
-    for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
-      const here = truth[from], found = here && labels[i];
-      if (found === label && (here === footprint || !found)) continue;
-      if (label) count(footprint, label, i - start);
-      footprint = here;
-      label = found;
+  for (let n = 0; n < runs.length; n += 3) {
+    const row = Math.floor(runs[n] / width), first = (row + 1) * stride + 1 + runs[n] - row * width, end = first + runs[n + 1] - runs[n];
+    for (let i = first, start = first, id = labels[first]; i < end;) { // neighbours mostly belong to the same pair: count runs, not pixels
+      while (++i < end && labels[i] === id);
+      if (id) {
+        const key = runs[n + 2] * base + id;
+        counts.set(key, (counts.get(key) ?? 0) + i - start);
+      }
       start = i;
+      id = labels[i];
     }
-    if (label) count(footprint, label, (row + 1) * stride + 1 + width - start);
   }
   return [...counts].sort(([a], [b]) => a - b).map(([key, shared]) => {
     const footprint = Math.floor(key / base), label = key % base;

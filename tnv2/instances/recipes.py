@@ -154,7 +154,7 @@ class Recipe:
 
 
 class Recipes(tuple[Recipe, ...]):
-    """The recipes of several tiles, a tuple that is kept in one file; ``print`` gives code whose ``every`` has their labels."""
+    """The recipes of several tiles, a tuple kept in one file; ``print`` gives code whose ``every`` lists their labels."""
 
     def __str__(self) -> str:
         first, *_ = [*self, None]

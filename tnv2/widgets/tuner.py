@@ -256,7 +256,7 @@ class ThresholdTuner(Still):
         return overlay(true_colour(self.tile), labels, self.opacity), lines
 
     def save_handout(self, path: PathLike) -> None:
-        """Write the tuner as it stands, all its tiles, to one HTML file that opens from disk with the same controls and scores.
+        """Write the tuner as it stands to one HTML file that opens from disk, with the same tiles, controls and scores.
 
         Warns of a file above 10 MB: that is much for a mail and slow on a phone.
         """
@@ -265,6 +265,6 @@ class ThresholdTuner(Still):
         if len(page) > LARGE:
             warnings.warn(
                 f"{path} is {len(page) / 1e6:.1f} MB, which is much for a mail and slow on a phone. "
-                f"It holds {len(self.tiles)} tile{'s' * (len(self.tiles) > 1)}; pass fewer or smaller ones for a smaller file.",
+                f"Tiles in it: {len(self.tiles)}; pass fewer or smaller ones for a smaller file.",
                 stacklevel=2,
             )
