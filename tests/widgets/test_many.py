@@ -122,8 +122,12 @@ def test_recipes_are_kept_in_one_file_and_make_all_labels_again(tuner, tmp_path)
     assert code.count("import tnv2") == 1
     for maps, tile in zip(tuner.maps, tuner.tiles, strict=True):  # which came as arrays, so the code has gaps for them
         code = code.replace("tile = ...", f"tile = given[{tile.name!r}]", 1)
-        code = re.sub(r"(probabilities = tnv2.predict|maps = \.\.\.).*", f"probabilities = kept[{tile.name!r}]", code, count=1)
-        code = code.replace("probabilities = tnv2.read_probabilities(maps).rounded()\n", "", 1) if maps.border is None else code
+        code = re.sub(
+            r"(probabilities = tnv2.predict|maps = \.\.\.).*", f"probabilities = kept[{tile.name!r}]", code, count=1
+        )
+        code = (
+            code.replace("probabilities = tnv2.read_probabilities(maps).rounded()\n", "", 1) if maps.border is None else code
+        )
     names = {"given": dict.fromkeys([tile.name for tile in tuner.tiles])}
     names["kept"] = {tile.name: maps for tile, maps in zip(tuner.tiles, tuner.maps, strict=True)}
     exec(code, names)
