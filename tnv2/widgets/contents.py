@@ -39,7 +39,7 @@ def paired(
     return tuple(tile for tile, _ in pairs), tuple(probabilities for _, probabilities in pairs)
 
 
-def fitted(tile: Picture, maps: Any) -> tuple[Tile, Probabilities]:
+def fitted(tile: Any, maps: Any) -> tuple[Tile, Probabilities]:
     """Return a tile and the Probabilities of its size; raise ValueError for other sizes."""
     if tile is not None and not isinstance(tile, np.ndarray):
         checked_tile(tile)

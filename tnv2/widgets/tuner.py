@@ -230,13 +230,15 @@ class ThresholdTuner(Still):
     @property
     def recipe(self) -> Recipe:
         """The Recipe of ``labels``: keep it with ``.save(path)``, or print it as Python code."""
-        return self.recipes[self.at]
+        return self._recipe(self.at)
 
     @property
     def recipes(self) -> Recipes:
         """The Recipe of each tile, kept in one file with ``.save(path)`` or printed as one piece of Python code."""
-        pairs = zip(self.tiles, self.maps, strict=True)
-        return Recipes(Recipe.of(*pair, self.thresholds, self._edits_of(place)) for place, pair in enumerate(pairs))
+        return Recipes(map(self._recipe, range(len(self.tiles))))
+
+    def _recipe(self, place: int) -> Recipe:
+        return Recipe.of(self.tiles[place], self.maps[place], self.thresholds, self._edits_of(place))
 
     def to_geodataframe(self, simplify: float = 0.0, outline: str | None = None) -> "geopandas.GeoDataFrame":
         """Return ``tnv2.to_geodataframe`` of ``labels`` with its column ``by_hand``: whether an edit made the building."""
