@@ -21,7 +21,6 @@ export function workspace(width, height) {
     labels: new Int32Array(size), // 1..count in raster order, 0 for background
     count: 0,
     areas: new Int32Array(groups), // areas[label] in pixels, once labelled
-    painted: /** @type {{ pixels: Pixels, background: Pixels, runs: number[] } | null} */ (null), // what paint.js drew last
     inks: /** @type {Int32Array | null} */ (null), // of each label the number that its colour goes by; its own where there are none
     markers: new Int32Array(area), groupOf: new Int32Array(area), // where the seeds' pixels are, and in which group
     rim: new Uint8Array(area), // 1 where a seed's pixel has a neighbour that is none: only from there a flood can start
@@ -169,8 +168,8 @@ function join(parents, a, b) {
   return Math.min(a, b);
 }
 
-/** Grow the seeds, which connectSeeds has put there, over the region above mask: markers in the order in which scikit-image's heap hands out equals, which
- * labels.py explains, then first in, first out.
+/** Grow the seeds, which connectSeeds has put there, over the region above mask: markers in the order in which scikit-image's
+ * heap hands out equals, which labels.py explains, then first in, first out.
  * @param {Workspace} space @param {Uint8Array} building @param {number} mask */
 function flood(space, building, mask) {
   const { stride, values, grown: labels, markers, rim, held, ahead, queue, path, sizes, firsts, blocks, groups, seeds: count } = space;

@@ -18,32 +18,20 @@ export function draw(space, background, pixels, palette, opacity, outlines = tru
     solids[id] = pixel(red, green, blue);
     tints[id] = pixel(red * opacity, green * opacity, blue * opacity, 0);
   }
-  const runs = uncovered(space, background, pixels);
+  pixels.set(background); // at once: most pixels are nobody's
   for (let row = 0; row < height; row++) {
     const first = (row + 1) * stride + 1, away = row * width - first; // to the pixel in the picture
     for (let i = first, end = first + width; i < end;) {
       const id = labels[i];
       if (!id) { i = blocks[i >> 4] ? i + 1 : (i | 15) + 1; continue; }
       const solid = solids[id], tint = tints[id], start = i;
-      runs.push(start + away);
-      for (; labels[i] === id; i++) { // the border has no label, so a run ends there
-        const edge = outlines && (i === start || labels[i + 1] !== id || labels[i - stride] !== id || labels[i + stride] !== id);
-        pixels[i + away] = edge ? solid : dimmed[i + away] + tint;
+      while (labels[i] === id) i++; // the border has no label, so a run ends there
+      for (let at = start, above = start - stride, below = start + stride, to = start + away; at < i; at++, above++, below++, to++) {
+        pixels[to] = outlines && (labels[above] !== id || labels[below] !== id) ? solid : dimmed[to] + tint;
       }
-      runs.push(i + away);
+      if (outlines) pixels[start + away] = pixels[i - 1 + away] = solid;
     }
   }
-}
-
-/** Take what was drawn last off the pixels again; returns the empty list of what will be drawn, as first pixels and ends.
- * Most pixels are nobody's, and are not touched. @param {Workspace} space @param {Pixels} background @param {Pixels} pixels */
-function uncovered(space, background, pixels) {
-  const last = space.painted;
-  if (last?.pixels === pixels && last.background === background) {
-    for (let n = 0; n < last.runs.length; n += 2) pixels.set(background.subarray(last.runs[n], last.runs[n + 1]), last.runs[n]);
-  } else pixels.set(background);
-  space.painted = { pixels, background, runs: [] };
-  return space.painted.runs;
 }
 
 /** The place of an instance's colour in the palette, taken round and round. @param {Workspace} space @param {number} id */
@@ -76,7 +64,6 @@ export function drawSeeds(space, background, pixels, palette, opacity) {
   const { width, stride, labels, markers, seeds } = space;
   const inks = palette.map((colour) => ink(colour, Math.max(opacity, 0.4)));
   const grey = ink([128, 128, 128], Math.max(opacity, 0.4));
-  space.painted = null;
   pixels.set(background);
   for (let n = 0; n < seeds; n++) {
     const id = labels[markers[n]], row = Math.floor(markers[n] / stride) - 1;
@@ -92,7 +79,6 @@ export function drawSeeds(space, background, pixels, palette, opacity) {
 export function drawErrors(space, known, codes, background, pixels, opacity, outlines = true) {
   const { width, height, stride, labels } = space;
   const { truth } = known;
-  space.painted = null;
   const /** @type {({ on: number, period: number } & ReturnType<typeof ink>)[]} */ looks = [];
   for (const { code, colour, on, off } of Object.values(STATUS)) looks[code] = { on, period: on + off, ...ink(colour, opacity) };
   const /** @type {(code: number) => boolean} */ several = (code) => code === STATUS.merged.code || code === STATUS.split.code;

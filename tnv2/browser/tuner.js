@@ -90,7 +90,7 @@ function renderTile({ model, el, kept }) {
     if (show === "instances") draw(from, background, pixels, palette, opacity, outlines);
     else if (show === "seeds") drawSeeds(from, background, pixels, palette, opacity);
     else if (show === "errors" && truth && fates) drawErrors(from, truth, fates, background, pixels, opacity, outlines);
-    else { from.painted = null; pixels.set(background); }
+    else pixels.set(background);
   };
   const paint = () => {
     const show = model.get("show");
