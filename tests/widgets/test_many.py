@@ -1,11 +1,13 @@
 """Several tiles in one tuner: in Python, in a handout in real Chromium, and in JupyterLab."""
 
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import traitlets
-from lab import kernel_says, notebook, wait_for
+from lab import ROOT, kernel_says, notebook, wait_for
 from noise import noise_maps
 
 from tnv2 import (
@@ -377,8 +379,6 @@ tuner"""
 
 
 def test_jupyterlab_and_python_hear_of_each_other(browser, tmp_path):
-    from lab import ROOT
-
     cell = CELL.format(tests=str(ROOT / "tests"), widgets=str(ROOT / "tests" / "widgets"))
     with notebook(browser, tmp_path, cell, ".tnv2-strip[aria-busy=false]") as opened:
         assert len([worker for worker in opened.workers if worker.url.startswith("blob:")]) >= 1
@@ -404,3 +404,18 @@ def test_jupyterlab_and_python_hear_of_each_other(browser, tmp_path):
         before = len(opened.workers)
         kernel_says(opened, "tuner.close()")
         wait_for(lambda: opened.locator(".tnv2-strip").count() == 0 and len(opened.workers) == before - 1, 20)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser, tuner, tmp_path, scheme):
+    script = Path(os.environ.get("TNV2_AXE", "node_modules/axe-core/axe.min.js"))
+    if not script.is_file():
+        pytest.skip("axe-core is not found; `npm install axe-core` gets it, or set TNV2_AXE to its axe.min.js")
+    opened = browser.new_page(viewport={"width": 1100, "height": 1000}, color_scheme=scheme)
+    page = Page(opened, tuner, tmp_path)
+    opened.get_by_role("button", name="A", exact=True).click()
+    page.move(POINTS[0])
+    opened.evaluate(script.read_text(encoding="utf-8"))
+    found = opened.evaluate("async () => (await axe.run()).violations")
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    opened.close()

@@ -1,6 +1,7 @@
 """A handout on other screens: wheel and fingers over the picture, a phone, forced colours, no scripts, axe-core."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_a_tap_reads_and_buttons_zoom(opened):
     page.touchscreen.tap(*middle(page))
     wait_for(lambda: "row " in page.locator(".tnv2-readout").inner_text(), 5)
     page.wait_for_timeout(300)
-    assert "building 0." in page.locator(".tnv2-readout").inner_text()
+    assert re.search(r"building [01]\.\d\d", page.locator(".tnv2-readout").inner_text())
     page.locator(".tnv2-zooms button", has_text="+").tap()
     assert zoom(page) == 1.25
     page.locator(".tnv2-zooms button", has_text="\u2212").tap()
@@ -152,7 +153,7 @@ def test_a_phone_shows_picture_then_panel_and_controls_for_fingers(opened):
     assert frame["y"] + frame["height"] <= panel["y"]
     assert frame["width"] > 340
     assert panel["width"] > 340
-    for control in page.locator(".tnv2-tuner input, .tnv2-tuner select, .tnv2-tuner button:visible").all():
+    for control in page.locator(".tnv2-tuner input:visible, .tnv2-tuner select, .tnv2-tuner button:visible").all():
         if not control.locator("xpath=ancestor::*[contains(@class, 'tnv2-errors')]").count():
             assert control.bounding_box()["height"] >= 24
     error = page.locator(".tnv2-errors button").first

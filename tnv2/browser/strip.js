@@ -75,10 +75,10 @@ export function renderStrip({ model, el }, renderTile) {
     const { at, known, count } = found[answer.at] = answer;
     const f1 = f1Of(answer);
     badges[at].textContent = known ? f1.toFixed(2) : String(count);
+    badges[at].title = known ? "F1 at an IoU of 0.5" : `${model.get("things")}; there are no footprints`;
     const [paper, pen] = known ? inks(f1) : ["", ""];
     Object.assign(badges[at].style, { background: paper, color: pen });
     options[at].style.borderColor = paper;
-    options[at].setAttribute("aria-label", `${titles[at]}: ${known ? `F1 ${f1.toFixed(2)}` : `${count}, no footprints`}`);
     write();
     clearTimeout(resting);
     resting = setTimeout(sort, REST);
