@@ -6,7 +6,8 @@ Measured in one run in headless Chromium. The picture itself says which threshol
 building map there rises from 0 to 1, so as many of its pixels are tinted as are above the mask threshold. They are read
 back from the screen's canvas or image on every animation frame. Latency is from a key press to the first frame that shows
 the new threshold; updates are the different pictures seen a second while the slider is dragged by an event a frame, as
-Chromium hands over a pointer's moves.
+Chromium hands over a pointer's moves. With ten tiles there is also the time from a key press to the figures of all tiles
+together at the new threshold.
 """
 
 import argparse
@@ -20,9 +21,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from lab import chromium, jupyterlab, run_notebook, write_notebook  # noqa: E402
+from lab import chromium, jupyterlab, run_notebook, wait_for, write_notebook  # noqa: E402
 
 STRIP = 12  # rows at the upper edge that carry the threshold
+SIDE = 2048  # px of the large tile
 
 PREPARE = f"""
 import warnings
@@ -41,6 +43,20 @@ tile, probabilities = stamped(tile, tnv2.predict(tnv2.load_model(), tile))
 """
 TUNER = "tuner = tnv2.ThresholdTuner(tile, probabilities, tnv2.Thresholds(seed=0.7, border=1))\ntuner"
 HANDOUT = "tuner.save_handout('handout.html')"
+MANY = "many = tnv2.ThresholdTuner([tile] * 10, [probabilities] * 10, tnv2.Thresholds(seed=0.7, border=1))\nmany"
+LARGE = f"""
+import warnings
+
+def repeated(array):
+    return np.tile(array, (4, 4, 1)[: array.ndim])[:{SIDE}, :{SIDE}]
+
+parts = np.kron(np.arange(16).reshape(4, 4) * (tile.truth.max() + 1), np.ones(tile.shape, np.int32)).astype(np.int32)
+truth = np.where(repeated(tile.truth) > 0, repeated(tile.truth) + parts[:{SIDE}, :{SIDE}], 0)
+maps = tnv2.Probabilities(repeated(probabilities.building), repeated(probabilities.border))
+large, maps = stamped(tnv2.Tile(repeated(tile.rgb), truth=truth), maps)
+warnings.simplefilter("ignore")  # of its size
+tnv2.ThresholdTuner(large, maps, tnv2.Thresholds(seed=0.7, border=1)).save_handout("large.html")
+"""
 BASELINE = """
 %config InlineBackend.print_figure_kwargs = {"bbox_inches": None}
 import matplotlib.pyplot as plt
@@ -96,7 +112,7 @@ PROBE = f"""(kind) => {{
         const picture = source(), wide = picture?.naturalWidth ?? picture?.width;
         if (!wide || picture.complete === false) return null;
         if (scratch.width !== wide) {{ scratch.width = wide; scratch.height = 1; }}
-        const row = Math.floor({STRIP} / 2 * wide / 650);
+        const row = Math.floor({STRIP} / 2 * (kind === "baseline" ? wide / 650 : 1));
         context.drawImage(picture, 0, row, wide, 1, 0, 0, wide, 1);
         const {{ data }} = context.getImageData(0, 0, wide, 1);
         let tinted = 0;
@@ -130,6 +146,19 @@ PROBE = f"""(kind) => {{
                 else requestAnimationFrame(look);
             }};
             requestAnimationFrame(look);
+        }}, {{ once: true, capture: true }});
+    }});
+    window.nextPooled = () => new Promise((resolve) => {{ // ms from the next key press to all tiles' figures
+        addEventListener("keydown", () => {{
+            const start = performance.now(), strip = document.querySelector(".tnv2-strip");
+            let asked = false;
+            const watch = new MutationObserver(() => {{
+                asked ||= strip.getAttribute("aria-busy") === "true";
+                if (!asked || strip.getAttribute("aria-busy") === "true") return;
+                watch.disconnect();
+                resolve(performance.now() - start);
+            }});
+            watch.observe(strip, {{ attributes: true }});
         }}, {{ once: true, capture: true }});
     }});
     window.drag = async (seconds) => {{
@@ -177,6 +206,20 @@ def measured(page, kind, seconds, presses):
     return {"p50_ms": p50, "p95_ms": p95, "updates_per_s": drag["updates"], "lag_ms": drag["lag"]}
 
 
+def pooled(page, presses):
+    """Return p50 and p95 of the time to the figures of all tiles together, in ms."""
+    page.evaluate("() => { slide(0.5); focusSlider(); }")
+    page.wait_for_timeout(1500)
+    times = []
+    for i in range(presses + 3):
+        page.evaluate_handle("() => { window.pending = nextPooled(); return null; }").dispose()
+        page.keyboard.press("ArrowRight" if i % 40 < 20 else "ArrowLeft")
+        times.append(page.evaluate("() => window.pending"))
+        page.wait_for_timeout(60)
+    p50, p95 = np.percentile(times[3:], (50, 95))
+    return {"pooled_ms": p50, "pooled_p95_ms": p95}
+
+
 def round_trips(page, count=100):
     """Return p50 and p95 of a trait's way to the kernel and back, in ms."""
     times = page.evaluate(
@@ -195,7 +238,7 @@ def round_trips(page, count=100):
 
 
 def main():
-    """Measure all four ways in one run and print a table, then one JSON object."""
+    """Measure all ways in one run and print a table, then one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiles", type=Path, help="folder of labelled SpaceNet tiles; the sample tiles if left out")
     parser.add_argument("--seconds", type=float, default=5)
@@ -205,27 +248,40 @@ def main():
     rows = {}
     with tempfile.TemporaryDirectory() as folder, jupyterlab(Path(folder)) as address, chromium() as browser:
         places = Path(folder) / "notebooks"
-        write_notebook(places / "tuner.ipynb", [prepare, TUNER, HANDOUT])
+        write_notebook(places / "tuner.ipynb", [prepare, TUNER, HANDOUT, LARGE])
+        write_notebook(places / "many.ipynb", [prepare, MANY])
         write_notebook(places / "baseline.ipynb", [prepare, BASELINE])
         write_notebook(places / "echo.ipynb", [ECHO])
-        ready = {"echo": ".echo", "tuner": ".tnv2-tuner canvas", "baseline": ".noUi-handle"}
+        ready = {
+            "echo": ".echo",
+            "tuner": ".tnv2-tuner canvas",
+            "many": ".tnv2-strip[aria-busy=false]",
+            "baseline": ".noUi-handle",
+        }
         for name, finished in ready.items():
             page = browser.new_page(viewport={"width": 1360, "height": 1000})
             run_notebook(page, address, f"{name}.ipynb", finished)
             page.wait_for_timeout(4000)
             rows[name] = round_trips(page) if name == "echo" else measured(page, name, arguments.seconds, arguments.presses)
+            if name == "many":
+                rows[name] |= pooled(page, arguments.presses)
+            if name == "tuner":
+                wait_for((places / "large.html").exists, 60)
             page.evaluate("() => window.jupyterapp.commands.execute('notebook:shutdown-kernel')")
             page.close()
-        page = browser.new_page(viewport={"width": 1100, "height": 900})
-        page.goto((places / "handout.html").as_uri())
-        page.wait_for_selector(".tnv2-tuner canvas")
-        rows["handout"] = measured(page, "handout", arguments.seconds, arguments.presses)
+        for name in ("handout", "large"):
+            page = browser.new_page(viewport={"width": 1100, "height": 900})
+            page.goto((places / f"{name}.html").as_uri())
+            page.wait_for_selector(".tnv2-tuner canvas")
+            rows[name] = measured(page, name, arguments.seconds, arguments.presses)
+            page.close()
     report(rows)
 
 
 def report(rows):
     """Print the table and, last, the JSON object."""
     names = {"echo": "bare kernel round trip", "tuner": "tuner in JupyterLab", "handout": "handout from disk",
+             "many": "ten tiles in JupyterLab", "large": "2,048 x 2,048 px from disk",
              "baseline": "interact + matplotlib + skimage"}  # fmt: skip
     print(f"{'':32}{'p50 ms':>8}{'p95 ms':>8}{'updates/s':>11}{'lag ms':>8}")
     for name, title in names.items():
@@ -233,7 +289,8 @@ def report(rows):
         cells = (row.get(key) for key in ("p50_ms", "p95_ms", "updates_per_s", "lag_ms"))
         texts = ("-" if cell is None else f"{cell:.1f}" for cell in cells)
         print(f"{title:32}" + "".join(f"{text:>{width}}" for text, width in zip(texts, (8, 8, 11, 8), strict=True)))
-    keys = {"lab": "tuner", "handout": "handout", "baseline": "baseline"}
+    print(f"{'all ten tiles together':32}{rows['many']['pooled_ms']:8.1f}{rows['many']['pooled_p95_ms']:8.1f}")
+    keys = {"lab": "tuner", "handout": "handout", "many": "many", "large": "large", "baseline": "baseline"}
     result = {f"{key}_{figure}": value for key, row in keys.items() for figure, value in rows[row].items()}
     result["kernel_roundtrip_p50_ms"] = rows["echo"]["p50_ms"]
     print(json.dumps({key: value if value is None else round(value, 2) for key, value in result.items()}))

@@ -60,6 +60,7 @@ def home(scene, tmp_path, monkeypatch):
     (tmp_path / "home" / "a.csv").write_text("ImageId,PolygonWKT_Pix\nimg1,POLYGON EMPTY\n")
     torch.save({"settings": {}}, tmp_path / "home" / "a.checkpoint")
     RECIPE.save(tmp_path / "home" / "a.json")
+    tnv2.Recipes([RECIPE]).save(tmp_path / "home" / "all.json")
     save_model(tnv2.TernausNetV2(width=1, num_filters=1), tmp_path / "home" / "a.safetensors")
     return tmp_path / "home"
 
@@ -110,6 +111,7 @@ READERS = {
     "read_sharpened": lambda tile, model: tnv2.read_sharpened(f"~/city/MUL/MUL_{NAME}.tif", "~/pan.tif", FOOTPRINTS),
     "read_tile": lambda tile, model: tnv2.read_tile(RGB, MUL, FOOTPRINTS).files.read(),
     "Recipe.load": lambda tile, model: tnv2.Recipe.load("~/a.json"),
+    "Recipes.load": lambda tile, model: tnv2.Recipes.load("~/all.json"),
     "sweep": lambda tile, model: tnv2.sweep("~/maps.npy", tile.truth, seed=0.5, distance=0),
     "source": lambda tile, model: source("~/a.csv").read_bytes(),
     "train": other_settings,
@@ -121,6 +123,7 @@ WRITERS = {
     **dict.fromkeys(("map_scene", "SceneMap.load", "SceneMap.tile"), scene_mapped),
     "predict_file": lambda tile, model: tnv2.predict_file(model, RGB, "~/new/maps.tif", MUL),
     "Recipe.save": lambda tile, model: RECIPE.save("~/new/a.json"),
+    "Recipes.save": lambda tile, model: tnv2.Recipes([RECIPE]).save("~/new/a.json"),
     "save_model": lambda tile, model: save_model(model, "~/new/a.safetensors"),
     "ThresholdTuner.save_handout": handed_out,
     "write_challenge_csv": lambda tile, model: tnv2.write_challenge_csv({"img1": LABELS}, "~/new/a.csv"),

@@ -2,8 +2,8 @@ from .checkup import doctor as doctor
 from .cities import CityMap as CityMap, SceneMap as SceneMap, map_city as map_city, map_scene as map_scene
 from .evaluation import evaluate as evaluate
 from .instances import (
-    Edited as Edited, Match as Match, Probabilities as Probabilities, Recipe as Recipe, Score as Score, Sweep as Sweep,
-    Thresholds as Thresholds, city_table as city_table, edited as edited, label_instances as label_instances,
+    Edited as Edited, Match as Match, Probabilities as Probabilities, Recipe as Recipe, Recipes as Recipes, Score as Score,
+    Sweep as Sweep, Thresholds as Thresholds, city_table as city_table, edited as edited, label_instances as label_instances,
     match as match, read_probabilities as read_probabilities, score_city as score_city, sweep as sweep,
 )  # fmt: skip
 from .network import (

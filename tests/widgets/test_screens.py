@@ -1,6 +1,7 @@
 """A handout on other screens: wheel and fingers over the picture, a phone, forced colours, no scripts, axe-core."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_a_tap_reads_and_buttons_zoom(opened):
     page.touchscreen.tap(*middle(page))
     wait_for(lambda: "row " in page.locator(".tnv2-readout").inner_text(), 5)
     page.wait_for_timeout(300)
-    assert "building " in page.locator(".tnv2-readout").inner_text()
+    assert re.search(r"building [01]\.\d\d", page.locator(".tnv2-readout").inner_text())
     page.locator(".tnv2-zooms button", has_text="+").tap()
     assert zoom(page) == 1.25
     page.locator(".tnv2-zooms button", has_text="\u2212").tap()

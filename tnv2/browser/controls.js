@@ -4,17 +4,18 @@ import { element } from "./dom.js";
 // Controls: the tuner's presets and sliders, choices and boxes, each over one trait of its model.
 
 /** @typedef {import("./engine.js").Thresholds} Thresholds */
-/** @typedef {Thresholds & { show: string, under: string, opacity: number, outlines: boolean, things: string, _name: string,
- *   edits: import("./edits.js").Edit[],
- *   _shape: [height: number, width: number], _pixel_area: number | null, _palette: import("./scores.js").Colour[],
- *   _presets: Record<string, Thresholds | undefined>, _pictures: Record<string, DataView>,
- *   _building: DataView, _border: DataView, _truth: DataView, _heat: DataView }} Traits */
+/** Of one tile. @typedef {{ _name: string, _shape: [height: number, width: number], _pixel_area: number | null,
+ *   _pictures: Record<string, DataView>, _building: DataView, _border: DataView, _truth: DataView }} Content */
+/** Several tiles are in _tiles, and the edits of each in _every_edits; both are empty for one.
+ * @typedef {Thresholds & Content & { show: string, under: string, opacity: number, outlines: boolean, things: string, at: number,
+ *   edits: import("./edits.js").Edit[], _tiles: Content[], _every_edits: import("./edits.js").Edit[][], _worker: string,
+ *   _palette: import("./scores.js").Colour[], _presets: Record<string, Thresholds | undefined>, _heat: DataView }} Traits */
 /** @typedef {Omit<import("./dom.js").Model<Traits>, "send">} Model */
 /** @typedef {(name: keyof Traits, show: () => void) => void} Follow */
-/** @typedef {(values: Record<string, number | string | boolean | import("./edits.js").Edit[]>) => void} Commit by traits' names */
+/** By traits' names. @typedef {(values: Record<string, number | string | boolean | import("./edits.js").Edit[] | Traits["_presets"]>) => void} Commit */
 /** @typedef {{ name: keyof Thresholds | "opacity", text?: string, max?: number, step?: number, help: string }} Control */
 
-/** @type {Control[]} */
+/** @type {(Control & { name: keyof Thresholds })[]} */
 export const THRESHOLDS = [
   { name: "mask", help: "a pixel is building above this building probability" },
   { name: "seed", help: "a building starts above this building probability ..." },
@@ -33,6 +34,14 @@ const PRESETS = {
   complete: "the most precise of the last sweep that is as complete as wanted",
   reset: "back to the start",
 };
+
+/** What the sliders stand at. @param {Model} model @returns {Thresholds} */
+export function thresholdsOf(model) {
+  return {
+    mask: model.get("mask"), seed: model.get("seed"), border: model.get("border"), min_area: model.get("min_area"),
+    distance: model.get("distance"),
+  };
+}
 
 /** Whether a threshold has a say: that of the border where there is such a map, and the distance where not, or above 0.
  * @param {Model} model @param {string} name @param {number} value */

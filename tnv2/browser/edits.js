@@ -90,6 +90,7 @@ function renumberOwners(space, owner, byHand, end) {
   }
   space.count = count;
   space.inks = inks;
+  space.blocks.fill(1); // added buildings may be anywhere
   return hand.slice(0, count + 1);
 }
 

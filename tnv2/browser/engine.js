@@ -16,7 +16,7 @@ export function workspace(width, height) {
   const groups = (area >> 1) + 2; // 4-connected groups cannot be more
   return {
     width, height, stride,
-    open: new Uint8Array(size), // 1 where the region may still be flooded
+    values: new Uint8Array(size), valued: /** @type {Uint8Array | null} */ (null), // the building map with the border, and whose it is
     grown: new Int32Array(size), // the flood's groups, before small ones are dropped
     labels: new Int32Array(size), // 1..count in raster order, 0 for background
     count: 0,
@@ -29,6 +29,9 @@ export function workspace(width, height) {
     queue: new Int32Array(area), taken: 0, // where the flood went, in its order
     parents: new Int32Array(groups), numbers: new Int32Array(groups),
     sizes: new Int32Array(groups), firsts: new Int32Array(groups), // of each group: its pixels, and the first of them
+    seedSizes: new Int32Array(groups), seedFirsts: new Int32Array(groups), // the same of its seed alone
+    seedBlocks: new Uint8Array((size >> 4) + 1), blocks: new Uint8Array((size >> 4) + 1), // 1 where one of 16 pixels is grown
+    numbered: new Int32Array(groups), fresh: true, // the numbers that the labels have, and whether the seeds are newer
     depths: /** @type {Int32Array | null} */ (null), deep: -1, // of each pixel, and the mask threshold of their region
     seeded: "", flooded: "", // what the seeds and the flood were last made from
     dimmed: /** @type {Int32Array | null} */ (null), // a background without the share that a tint takes
@@ -67,13 +70,15 @@ const above = (p, limit) => p > limit, below = (p, limit) => p < limit;
  * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array | null} border @param {number} seed
  * @param {number} limit @param {Int32Array | null} depths @param {number} least of depths, squared; the seeds' are greater */
 function connectSeeds(space, building, border, seed, limit, depths, least) {
-  const { width, height, stride, grown: labels, parents, markers, groupOf, rim } = space;
+  const { width, height, stride, grown: labels, parents, markers, groupOf, rim, seedSizes, seedFirsts, seedBlocks } = space;
   const confident = table(above, seed), clear = border ? table(below, limit) : new Uint8Array(256).fill(1);
   const borders = border ?? building;
   let groups = 0, count = 0;
+  for (let n = 0; n < space.seeds; n++) space.labels[markers[n]] = 0;
+  labels.fill(0);
   for (let row = 0, from = 0; row < height; row++) {
     for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
-      if (!(confident[building[from]] & clear[borders[from]]) || (depths && depths[from] <= least)) { labels[i] = 0; continue; }
+      if (!(confident[building[from]] & clear[borders[from]]) || (depths && depths[from] <= least)) continue;
       markers[count++] = i;
       const up = labels[i - stride], left = labels[i - 1];
       if (up && left && up !== left) labels[i] = join(parents, up, left);
@@ -81,15 +86,27 @@ function connectSeeds(space, building, border, seed, limit, depths, least) {
       else { parents[++groups] = groups; labels[i] = groups; }
     }
   }
+  seedSizes.fill(0, 0, groups + 1);
+  seedBlocks.fill(0);
+  // Neighbours mostly belong to one group, and share two of the three columns that are looked at.
+  let last = -1, found = 0, known = 0, left = 0, middle = 0, right = 0;
   for (let n = 0; n < count; n++) {
-    const i = markers[n], up = i - stride, down = i + stride;
-    groupOf[n] = root(parents, labels[i]);
-    const inside = labels[up - 1] && labels[up] && labels[up + 1] && labels[i - 1] && labels[i + 1]
-      && labels[down - 1] && labels[down] && labels[down + 1];
-    rim[n] = inside ? 0 : 1;
+    const i = markers[n], id = labels[i];
+    if (id !== known) found = root(parents, known = id);
+    groupOf[n] = labels[i] = found;
+    seedBlocks[i >> 4] = 1;
+    if (!seedSizes[found]++) seedFirsts[found] = i;
+    if (i === last + 1) { left = middle; middle = right; } else {
+      left = labels[i - stride - 1] && labels[i - 1] && labels[i + stride - 1];
+      middle = labels[i - stride] && labels[i + stride];
+    }
+    right = labels[i - stride + 1] && labels[i + 1] && labels[i + stride + 1];
+    rim[n] = left && middle && right ? 0 : 1;
+    last = i;
   }
   space.seeds = count;
   space.groups = groups;
+  space.fresh = true;
 }
 
 /** How far each pixel of the region above mask is from the nearest outside it, squared, as depths.py has it; kept until the
@@ -151,41 +168,39 @@ function join(parents, a, b) {
   return Math.min(a, b);
 }
 
-/** Grow the seeds over the region above mask: markers in the order in which scikit-image's heap hands out equals, which
- * labels.py explains, then first in, first out.
+/** Grow the seeds, which connectSeeds has put there, over the region above mask: markers in the order in which scikit-image's
+ * heap hands out equals, which labels.py explains, then first in, first out.
  * @param {Workspace} space @param {Uint8Array} building @param {number} mask */
 function flood(space, building, mask) {
-  const { stride, open, grown: labels, groupOf, markers, rim, held, ahead, queue, path, sizes, firsts, seeds: count } = space;
+  const { stride, values, grown: labels, markers, rim, held, ahead, queue, path, sizes, firsts, blocks, groups, seeds: count } = space;
   const up = -stride, upLeft = -stride - 1, upRight = -stride + 1, down = stride, downLeft = stride - 1, downRight = stride + 1;
-  openRegion(space, building, mask);
-  labels.fill(0);
-  sizes.fill(0, 0, space.groups + 1);
-  for (let n = 0; n < count; n++) {
-    const pixel = markers[n], id = groupOf[n];
-    labels[pixel] = id;
-    open[pixel] = 0;
-    if (!sizes[id]++) firsts[id] = pixel;
-  }
+  const inRegion = table(above, mask); // of 0 no pixel is, so the border is never flooded
+  if (space.valued !== building) frame(space, building);
+  for (let n = 0; n < space.taken; n++) space.labels[queue[n]] = 0;
+  if (!space.fresh) for (let n = 0; n < space.taken; n++) labels[queue[n]] = 0;
+  sizes.set(space.seedSizes.subarray(0, groups + 1));
+  firsts.set(space.seedFirsts.subarray(0, groups + 1));
+  blocks.set(space.seedBlocks);
   held.fill(1, 0, count);
   let depth = 0, first = 0, end = 0, head = 0, tail = 0, last = count;
   for (let place = 0; place < count; place = 2 * place + 1) { path[depth++] = place; ahead[end++] = place; }
   const /** @type {(next: number, id: number) => void} */ take = (next, id) => {
-    open[next] = 0;
     labels[next] = id;
+    blocks[next >> 4] = 1;
     queue[tail++] = next;
     sizes[id]++;
     if (next < firsts[id]) firsts[id] = next;
   };
   const /** @type {(pixel: number) => void} */ spread = (pixel) => {
     const id = labels[pixel];
-    if (open[pixel + up]) take(pixel + up, id);
-    if (open[pixel - 1]) take(pixel - 1, id);
-    if (open[pixel + 1]) take(pixel + 1, id);
-    if (open[pixel + down]) take(pixel + down, id);
-    if (open[pixel + upLeft]) take(pixel + upLeft, id);
-    if (open[pixel + upRight]) take(pixel + upRight, id);
-    if (open[pixel + downLeft]) take(pixel + downLeft, id);
-    if (open[pixel + downRight]) take(pixel + downRight, id);
+    if (!labels[pixel + up] && inRegion[values[pixel + up]]) take(pixel + up, id);
+    if (!labels[pixel - 1] && inRegion[values[pixel - 1]]) take(pixel - 1, id);
+    if (!labels[pixel + 1] && inRegion[values[pixel + 1]]) take(pixel + 1, id);
+    if (!labels[pixel + down] && inRegion[values[pixel + down]]) take(pixel + down, id);
+    if (!labels[pixel + upLeft] && inRegion[values[pixel + upLeft]]) take(pixel + upLeft, id);
+    if (!labels[pixel + upRight] && inRegion[values[pixel + upRight]]) take(pixel + upRight, id);
+    if (!labels[pixel + downLeft] && inRegion[values[pixel + downLeft]]) take(pixel + downLeft, id);
+    if (!labels[pixel + downRight] && inRegion[values[pixel + downRight]]) take(pixel + downRight, id);
   };
   for (let n = 0; n < count; n++) {
     const marker = ahead[first];
@@ -214,18 +229,22 @@ function flood(space, building, mask) {
   space.taken = tail;
 }
 
-/** Mark the region above mask in space.open. @param {Workspace} space @param {Uint8Array} building @param {number} mask */
-function openRegion({ width, height, stride, open }, building, mask) {
-  const inRegion = table(above, mask);
-  for (let row = 0, from = 0; row < height; row++) {
-    for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) open[i] = inRegion[building[from]];
-  }
+/** Copy a map into space.values, inside the border. @param {Workspace} space @param {Uint8Array} building */
+function frame(space, building) {
+  const { width, height, stride, values } = space;
+  for (let row = 0; row < height; row++) values.set(building.subarray(row * width, (row + 1) * width), (row + 1) * stride + 1);
+  space.valued = building;
 }
 
 /** Drop instances under minArea pixels and number the others 1..count in raster order of their first pixels.
  * @param {Workspace} space @param {number} minArea */
 function renumber(space, minArea) {
-  const { grown, labels, areas, sizes, firsts, numbers, groups, markers, seeds, queue, taken } = space;
+  if (space.inks) { // edits may have added buildings anywhere
+    space.labels.fill(0);
+    space.blocks.set(space.seedBlocks);
+    for (let n = 0; n < space.taken; n++) space.blocks[space.queue[n] >> 4] = 1;
+  }
+  const { grown, labels, areas, sizes, firsts, numbers, numbered, groups, markers, groupOf, seeds, queue, taken } = space;
   const kept = []; // sorted as numbers: by the first pixel, which no two groups share
   numbers.fill(0, 0, groups + 1);
   for (let id = 1; id <= groups; id++) if (sizes[id] && sizes[id] >= minArea) kept.push(firsts[id] * (groups + 1) + id);
@@ -235,8 +254,11 @@ function renumber(space, minArea) {
     areas[n + 1] = sizes[id];
   });
   space.count = kept.length;
-  space.inks = null;
-  labels.fill(0);
-  for (let n = 0; n < seeds; n++) labels[markers[n]] = numbers[grown[markers[n]]];
+  let changed = space.fresh || space.inks !== null;
+  for (let id = 1; id <= groups && !changed; id++) changed = numbers[id] !== numbered[id];
+  if (changed) for (let n = 0; n < seeds; n++) labels[markers[n]] = numbers[groupOf[n]];
   for (let n = 0; n < taken; n++) labels[queue[n]] = numbers[grown[queue[n]]];
+  numbered.set(numbers.subarray(0, groups + 1));
+  space.inks = null;
+  space.fresh = false;
 }

@@ -25,7 +25,7 @@ export function scoreLines() {
   };
 }
 
-/** @param {Score} score */
+/** @param {ReturnType<typeof import("./scores.js").ratesOf>} score */
 export function rates({ f1, precision, recall, tp, fp, fn }) {
   const /** @type {(rate: number, of: number) => string} */ told = (rate, of) => (of ? rate.toFixed(2) : "\u2013"); // of nothing, none
   return `F1 ${f1.toFixed(2)}   P ${told(precision, tp + fp)}   R ${told(recall, tp + fn)}`;

@@ -23,8 +23,11 @@ const TOOLS = {
 const KEYS = " Keys: arrows (Shift: 10 px), Space sets a point, Enter the last one, Escape stops.";
 const STEP = 2; // pixels from one point of a drawn line to the next
 
-/** @param {Stage} stage @param {number} width @param {number} height @param {Tuner} tuner */
-export function createMending({ frame, over, centre, pixelAt }, width, height, tuner) {
+/** What undo and redo lead to, and the list that they start from. @typedef {{ done: Change[], undone: Change[], known: Edit[] }} History */
+
+/** `kept` holds the history, for a view of the same tile that comes later.
+ * @param {Stage} stage @param {number} width @param {number} height @param {{ history?: History }} kept @param {Tuner} tuner */
+export function createMending({ frame, over, centre, pixelAt }, width, height, kept, tuner) {
   let /** @type {Tool} */ tool = "look";
   let /** @type {Position[]} */ path = []; // the points of the edit that is being made
   let /** @type {Position | null} */ cross = null; // where the keyboard is
@@ -32,8 +35,11 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
   let drawing = -1, taps = 0; // the pointer that draws, and how many points there were when it went down
   let fingers = false; // several are down: they zoom
   let known = tuner.edits();
-  const /** @type {Change[]} */ done = known.map((edit, at) => ({ at, out: [], put: [edit] }));
-  const /** @type {Change[]} */ undone = [];
+  const history = kept.history ??= { done: known.map((edit, at) => ({ at, out: [], put: [edit] })), undone: [], known };
+  const { done, undone } = history;
+  const missed = difference(history.known, known);
+  if (missed.out.length || missed.put.length) { done.push(missed); undone.length = 0; }
+  history.known = known;
   let stepping = false; // the list changes by undo or redo
 
   const buttons = Object.entries(TOOLS).map(([name, { key, title }]) => button(name, `${title} (${key})`, () => choose(/** @type {Tool} */ (name))));
@@ -221,7 +227,7 @@ export function createMending({ frame, over, centre, pixelAt }, width, height, t
     changed: () => {
       const now = tuner.edits(), change = difference(known, now);
       if (!stepping && (change.out.length || change.put.length)) { done.push(change); undone.length = 0; }
-      known = now;
+      history.known = known = now;
       fresh = true;
       const [edit] = change.put;
       if (edit) say(`${edit.kind} is done.`);

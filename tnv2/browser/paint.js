@@ -10,7 +10,7 @@ import { STATUS } from "./scores.js";
 /** Write the instances over a background: tinted by opacity, outlined in full colour.
  * @param {Workspace} space @param {Pixels} background @param {Pixels} pixels @param {Colour[]} palette @param {number} opacity */
 export function draw(space, background, pixels, palette, opacity, outlines = true) {
-  const { width, height, stride, labels, count } = space;
+  const { width, height, stride, labels, blocks, count } = space;
   const dimmed = dim(space, background, opacity);
   const solids = new Int32Array(count + 1), tints = new Int32Array(count + 1); // of each instance
   for (let id = 1; id <= count; id++) {
@@ -18,12 +18,18 @@ export function draw(space, background, pixels, palette, opacity, outlines = tru
     solids[id] = pixel(red, green, blue);
     tints[id] = pixel(red * opacity, green * opacity, blue * opacity, 0);
   }
-  for (let row = 0, to = 0; row < height; row++) {
-    for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, to++) {
+  pixels.set(background); // at once: most pixels are nobody's
+  for (let row = 0; row < height; row++) {
+    const first = (row + 1) * stride + 1, away = row * width - first; // to the pixel in the picture
+    for (let i = first, end = first + width; i < end;) {
       const id = labels[i];
-      if (!id) { pixels[to] = background[to]; continue; }
-      const edge = outlines && (labels[i - 1] !== id || labels[i + 1] !== id || labels[i - stride] !== id || labels[i + stride] !== id);
-      pixels[to] = edge ? solids[id] : dimmed[to] + tints[id];
+      if (!id) { i = blocks[i >> 4] ? i + 1 : (i | 15) + 1; continue; }
+      const solid = solids[id], tint = tints[id], start = i;
+      while (labels[i] === id) i++; // the border has no label, so a run ends there
+      for (let at = start, above = start - stride, below = start + stride, to = start + away; at < i; at++, above++, below++, to++) {
+        pixels[to] = outlines && (labels[above] !== id || labels[below] !== id) ? solid : dimmed[to] + tint;
+      }
+      if (outlines) pixels[start + away] = pixels[i - 1 + away] = solid;
     }
   }
 }
@@ -38,7 +44,11 @@ function hue({ inks }, id) {
 function dim(space, background, opacity) {
   if (space.dimmed && space.under === background && space.opacity === opacity) return space.dimmed;
   const share = Uint8Array.from({ length: 256 }, (_, v) => v * (1 - opacity) + 0.5);
-  const dimmed = Int32Array.from(background, (p) => pixel(share[p & 255], share[p >> 8 & 255], share[p >> 16 & 255]));
+  const dimmed = space.dimmed ?? new Int32Array(background.length);
+  for (let i = 0; i < dimmed.length; i++) {
+    const under = background[i];
+    dimmed[i] = pixel(share[under & 255], share[under >> 8 & 255], share[under >> 16 & 255]);
+  }
   Object.assign(space, { dimmed, under: background, opacity });
   return dimmed;
 }

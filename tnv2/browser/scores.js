@@ -18,17 +18,29 @@ export const STATUS = {
 /** @typedef {{ truth: number, label: number, shared: number, iou: number }} Pair of a footprint and an instance */
 /** @typedef {ReturnType<typeof match>} Score @typedef {ReturnType<typeof statuses>} Codes */
 
-/** Prepare height * width footprint labels 1..N for match: their areas and centres.
+/** Prepare height * width footprint labels 1..N for match: their areas and centres, and their runs in rows as [first pixel,
+ * end, number], three numbers each: most pixels are nobody's, and need no look again.
  * @param {Int32Array} truth @param {number} width */
 export function footprints(truth, width) {
-  let count = 0;
-  for (const id of truth) if (id > count) count = id;
-  const areas = new Int32Array(count + 1), rows = new Float64Array(count + 1), columns = new Float64Array(count + 1);
+  let count = 0, ends = 0;
   for (let i = 0; i < truth.length; i++) {
-    const id = truth[i];
-    if (id) { areas[id]++; rows[id] += Math.floor(i / width); columns[id] += i % width; }
+    if (truth[i] > count) count = truth[i];
+    if (truth[i] && (truth[i + 1] !== truth[i] || (i + 1) % width === 0)) ends++;
   }
-  return { truth, count, areas, rows: rows.map((sum, id) => sum / areas[id]), columns: columns.map((sum, id) => sum / areas[id]) };
+  const areas = new Int32Array(count + 1), rows = new Float64Array(count + 1), columns = new Float64Array(count + 1);
+  const runs = new Int32Array(3 * ends);
+  for (let row = 0, i = 0, to = 0; i < truth.length; row++) {
+    for (let column = 0; column < width; column++, i++) {
+      const id = truth[i];
+      if (!id) continue;
+      areas[id]++;
+      rows[id] += row;
+      columns[id] += column;
+      if (column === 0 || truth[i - 1] !== id) { runs[to++] = i; runs[to + 1] = id; }
+      if (column === width - 1 || truth[i + 1] !== id) { runs[to] = i + 1; to += 2; }
+    }
+  }
+  return { truth, count, areas, runs, rows: rows.map((sum, id) => sum / areas[id]), columns: columns.map((sum, id) => sum / areas[id]) };
 }
 
 /** Score the labels against footprints as tnv2.match does: pairs by falling IoU of 0.5 or more, one footprint an instance.
@@ -56,7 +68,15 @@ export function match(space, known, iou = 0.5) {
   const several = (lists) => [...lists].filter(([, ids]) => ids.length > 1).sort(([a], [b]) => a - b);
   const tp = pairs.length, fp = space.count - tp, fn = known.areas.reduce((n, area, id) => n + (id && area ? 1 : 0), 0) - tp;
   return {
-    tp, fp, fn, pairs, best, merged: several(within), split: several(holds), ofTruth, ofLabel,
+    ...ratesOf(tp, fp, fn), pairs, best, merged: several(within), split: several(holds), ofTruth, ofLabel,
+  };
+}
+
+/** Counts with their precision, recall and F1, each 1 of nothing, as tnv2.Score has them.
+ * @param {number} tp @param {number} fp @param {number} fn */
+export function ratesOf(tp, fp, fn) {
+  return {
+    tp, fp, fn,
     precision: tp + fp ? tp / (tp + fp) : 1,
     recall: tp + fn ? tp / (tp + fn) : 1,
     f1: tp + fp + fn ? 2 * tp / (2 * tp + fp + fn) : 1,
@@ -65,21 +85,20 @@ export function match(space, known, iou = 0.5) {
 
 /** Return every pair of a footprint and an instance that share pixels, in order of their numbers.
  * @param {Workspace} space @param {Footprints} known @returns {Pair[]} */
-function overlapping({ width, height, stride, labels, areas }, { truth, areas: sizes }) {
+function overlapping({ width, stride, labels, areas }, { runs, areas: sizes }) {
   const /** @type {Map<number, number>} */ counts = new Map();
   const base = 2 ** 26;
-  for (let row = 0, from = 0; row < height; row++) {
-    let run = 0, key = 0; // neighbours mostly belong to the same pair: count runs, not pixels
-    for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
-      const pair = truth[from] && labels[i] ? truth[from] * base + labels[i] : 0;
-      if (pair !== key) {
-        if (key) counts.set(key, (counts.get(key) ?? 0) + run);
-        key = pair;
-        run = 0;
+  for (let n = 0; n < runs.length; n += 3) {
+    const row = Math.floor(runs[n] / width), first = (row + 1) * stride + 1 + runs[n] - row * width, end = first + runs[n + 1] - runs[n];
+    for (let i = first, start = first, id = labels[first]; i < end;) { // neighbours mostly belong to the same pair: count runs, not pixels
+      while (++i < end && labels[i] === id);
+      if (id) {
+        const key = runs[n + 2] * base + id;
+        counts.set(key, (counts.get(key) ?? 0) + i - start);
       }
-      run++;
+      start = i;
+      id = labels[i];
     }
-    if (key) counts.set(key, (counts.get(key) ?? 0) + run);
   }
   return [...counts].sort(([a], [b]) => a - b).map(([key, shared]) => {
     const footprint = Math.floor(key / base), label = key % base;

@@ -22,12 +22,13 @@ export function createStage(width, height, report) {
   frame.style.aspectRatio = `${width} / ${height}`;
   frame.setAttribute("role", "group");
   frame.setAttribute("aria-label", "picture: plus and minus zoom, arrow keys pan, 0 shows all");
+  const layers = [canvas]; // what is zoomed and panned
   let zoom = 1, left = 0, top = 0; // of the canvas in the frame, in CSS pixels
 
   const place = () => {
     left = Math.min(0, Math.max(frame.clientWidth * (1 - zoom), left));
     top = Math.min(0, Math.max(frame.clientHeight * (1 - zoom), top));
-    canvas.style.transform = `translate(${left}px, ${top}px) scale(${zoom})`;
+    for (const layer of layers) layer.style.transform = `translate(${left}px, ${top}px) scale(${zoom})`;
     const pixels = width / (frame.clientWidth * zoom || 1); // of the picture, in a CSS pixel
     over.setAttribute("viewBox", `${-left * pixels} ${-top * pixels} ${width / zoom} ${height / zoom}`);
     frame.dataset.zoom = zoom.toFixed(2);
@@ -123,5 +124,5 @@ export function createStage(width, height, report) {
     reportMiddle();
     return true;
   });
-  return { frame, canvas, over, fit, zoomBy, centre, pixelAt };
+  return { frame, canvas, layers, place, over, fit, zoomBy, centre, pixelAt };
 }

@@ -1,5 +1,6 @@
 // @ts-check
-import { THRESHOLDS, checkRow, choiceRow, hasSay, presetRow, sliderRow } from "./controls.js";
+import { THRESHOLDS, checkRow, choiceRow, hasSay, presetRow, sliderRow, thresholdsOf } from "./controls.js";
+import { createCurtain } from "./curtain.js";
 import { element, onGone } from "./dom.js";
 import { mend } from "./edits.js";
 import { label, squaredDepths, workspace } from "./engine.js";
@@ -8,6 +9,7 @@ import { createMending } from "./mending.js";
 import { draw, drawErrors, drawSeeds, pixel } from "./paint.js";
 import { footprints, match, statuses } from "./scores.js";
 import { createStage } from "./stage.js";
+import { renderStrip } from "./strip.js";
 
 // The tuner's view over a model with get, set, on, off and save_changes: anywidget's, or the handout's.
 
@@ -20,8 +22,13 @@ const IDLE = matchMedia("(pointer: coarse)").matches
   : "Point at the picture to read it. Ctrl + wheel zooms, as the wheel does after a click.";
 const GONE = "Python no longer listens: its kernel was restarted or ended. This still tunes; run the cell again to go on in Python.";
 
-/** @param {{ model: Model, el: HTMLElement }} view */
-function render({ model, el }) {
+/** One tile, or a strip of several over the one that is visible. @param {{ model: Model, el: HTMLElement }} view */
+function render(view) {
+  return view.model.get("_tiles").length ? renderStrip(view, renderTile) : renderTile({ ...view, kept: {} });
+}
+
+/** @type {import("./strip.js").RenderTile} */
+function renderTile({ model, el, kept }) {
   const [height, width] = model.get("_shape");
   const space = workspace(width, height);
   const building = bytes(model.get("_building")), border = model.get("_border").byteLength ? bytes(model.get("_border")) : null;
@@ -57,7 +64,7 @@ function render({ model, el }) {
   const known = truth && { figures: scoreLines(), errors: errorList(space, truth, visit, commit) };
   const problem = element("div", { className: "tnv2-problem", role: "alert", hidden: true });
 
-  const mending = createMending(stage, width, height, {
+  const mending = createMending(stage, width, height, kept, {
     edits: () => model.get("edits"), commit: (edits) => commit({ edits }), point,
     tries: (edit) => {
       if (stale) refresh();
@@ -67,28 +74,39 @@ function render({ model, el }) {
   });
   const /** @type {(...pixel: Place) => number} */ idAt = (row, column) => space.labels[(row + 1) * space.stride + 1 + column];
 
-  const compute = () => {
-    label(space, building, border, {
-      mask: model.get("mask"), seed: model.get("seed"), border: model.get("border"), min_area: model.get("min_area"),
-      distance: model.get("distance"),
-    });
+  /** @param {typeof space} space @param {ReturnType<typeof thresholdsOf>} limits */
+  const make = (space, limits) => {
+    label(space, building, border, limits);
     const edits = model.get("edits");
-    bare = truth && edits.length ? match(space, truth) : null;
-    mended = edits.length ? mend(space, edits) : null;
-    score = truth && match(space, truth);
-    codes = truth && score && statuses(space, truth, score);
+    const bare = truth && edits.length ? match(space, truth) : null;
+    const mended = edits.length ? mend(space, edits) : null;
+    const score = truth && match(space, truth);
+    return { bare, mended, score, codes: truth && score && statuses(space, truth, score) };
+  };
+  const compute = () => { ({ bare, mended, score, codes } = make(space, thresholdsOf(model))); };
+  const /** @type {(from: typeof space, fates: typeof codes, pixels: Uint32Array, show: string) => void} */ drawOn = (from, fates, pixels, show) => {
+    const opacity = model.get("opacity"), outlines = model.get("outlines"), palette = model.get("_palette");
+    const background = backgrounds.of(model.get("under"));
+    if (show === "instances") draw(from, background, pixels, palette, opacity, outlines);
+    else if (show === "seeds") drawSeeds(from, background, pixels, palette, opacity);
+    else if (show === "errors" && truth && fates) drawErrors(from, truth, fates, background, pixels, opacity, outlines);
+    else pixels.set(background);
   };
   const paint = () => {
-    const opacity = model.get("opacity"), outlines = model.get("outlines"), palette = model.get("_palette");
-    const background = backgrounds[model.get("under")] ?? backgrounds.tile;
     const show = model.get("show");
-    if (show === "instances") draw(space, background, pixels, palette, opacity, outlines);
-    else if (show === "seeds") drawSeeds(space, background, pixels, palette, opacity);
-    else if (show === "errors" && truth && codes) drawErrors(space, truth, codes, background, pixels, opacity, outlines);
-    else pixels.set(background);
+    drawOn(space, codes, pixels, show);
     context.putImageData(image, 0, 0);
+    curtain.refresh();
     canvas.setAttribute("aria-label", `${model.get("_name")}: ${show} on ${model.get("under")}`);
   };
+  const curtain = createCurtain(stage, width, height, kept, model, {
+    at: (other, limits, pixels) => {
+      const made = limits && make(other, limits);
+      drawOn(other, made && made.codes, pixels, made ? model.get("show") : "nothing");
+      return made?.score ? rates(made.score) : "";
+    },
+    now: () => (score ? rates(score) : ""),
+  }, commit);
   const write = () => {
     const things = model.get("things");
     count.textContent = `${space.count} ${space.count === 1 ? things.replace(/s$/, "") : things}`;
@@ -136,7 +154,7 @@ function render({ model, el }) {
   for (const { name } of THRESHOLDS) listen(name, () => { stale = true; schedule(); });
   listen("edits", () => { mending.changed(); stale = true; schedule(); });
   listen("things", () => write());
-  for (const name of /** @type {const} */ (["show", "under", "opacity", "outlines"])) listen(name, schedule);
+  for (const name of /** @type {const} */ (["show", "under", "opacity", "outlines", "_presets"])) listen(name, schedule);
 
   const overlays = truth ? ["instances", "errors", "seeds", "nothing"] : ["instances", "seeds", "nothing"];
   const panel = element("div", { className: "tnv2-panel" },
@@ -147,9 +165,10 @@ function render({ model, el }) {
       return row;
     }),
     choiceRow(model, "show", overlays, "what is drawn on the picture", follow, commit),
-    choiceRow(model, "under", Object.keys(backgrounds), "the picture itself", follow, commit),
+    choiceRow(model, "under", backgrounds.names, "the picture itself", follow, commit),
     sliderRow(model, { name: "opacity", step: 0.05, help: "how strongly buildings are tinted" }, follow, commit),
     checkRow(model, "outlines", "draw the buildings' outlines", follow, commit),
+    curtain.row,
     mending.node,
     element("div", { className: "tnv2-result" }, count, ...(known ? [known.figures.node, known.errors.node] : []), problem));
   const /** @type {(text: string, title: string, act: () => void) => HTMLElement} */ button = (textContent, title, act) => {
@@ -165,7 +184,7 @@ function render({ model, el }) {
   const ended = onGone(model, () => { gone.textContent = GONE; });
   panel.addEventListener("change", tell);
   panel.addEventListener("focusout", tell);
-  el.append(element("div", { className: "tnv2-tuner" }, element("div", { className: "tnv2-stage" }, title, frame, readout, gone), panel));
+  el.append(element("div", { className: "tnv2-tuner" }, element("div", { className: "tnv2-stage" }, title, curtain.box, readout, gone), panel));
   refresh();
   return () => {
     tell();
@@ -175,13 +194,25 @@ function render({ model, el }) {
   };
 }
 
-/** The pictures to look at, one RGBA pixel an element: the tile's, and the maps in the colours of a 256-entry table.
- * @param {Model} model @param {Uint8Array} building @param {Uint8Array | null} border @returns {Record<string, Uint32Array>} */
+/** The pictures to look at, one RGBA pixel an element, each made when it is first asked for: the tile's, and the maps in the
+ * colours of a 256-entry table. @param {Model} model @param {Uint8Array} building @param {Uint8Array | null} border */
 function pictures(model, building, border) {
-  const heat = rgba(bytes(model.get("_heat")));
-  const coloured = /** @param {Uint8Array} map */ (map) => Uint32Array.from(map, (value) => heat[value]);
-  const given = Object.entries(model.get("_pictures")).map(([name, rgb]) => [name, rgba(bytes(rgb))]);
-  return { ...Object.fromEntries(given), "building map": coloured(building), ...(border && { "border map": coloured(border) }) };
+  const heat = rgba(bytes(model.get("_heat"))), given = model.get("_pictures");
+  const /** @type {Record<string, Uint32Array>} */ made = {};
+  const /** @type {(map: Uint8Array) => Uint32Array} */ coloured = (map) => {
+    const pixels = new Uint32Array(map.length);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = heat[map[i]];
+    return pixels;
+  };
+  return {
+    names: [...Object.keys(given), "building map", ...(border ? ["border map"] : [])],
+    of: /** @param {string} name */ (name) => {
+      if (name === "building map") return made[name] ??= coloured(building);
+      if (name === "border map" && border) return made[name] ??= coloured(border);
+      const known = name in given ? name : "tile";
+      return made[known] ??= rgba(bytes(given[known]));
+    },
+  };
 }
 
 /** @param {Uint8Array} rgb */

@@ -4,6 +4,6 @@ from .labels import (
     label_instances as label_instances, region as region, seeds as seeds,
 )  # fmt: skip
 from .maps import Maps as Maps, read_probabilities as read_probabilities
-from .recipes import PACKAGES as PACKAGES, Recipe as Recipe
+from .recipes import PACKAGES as PACKAGES, Recipe as Recipe, Recipes as Recipes
 from .scoring import Match as Match, Score as Score, city_table as city_table, match as match, score_city as score_city
 from .search import PUBLISHED as PUBLISHED, Sweep as Sweep, best_point as best_point, sweep as sweep

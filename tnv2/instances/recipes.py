@@ -1,10 +1,10 @@
 """Recipes: how a set of buildings was made, as a record that can be kept and as code that makes them again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from ..tiles import Tile
 from .edits import Edit, checked_edits
 from .labels import Thresholds
 
-FORMAT = "tnv2 recipe 1"
+FORMAT, SEVERAL = "tnv2 recipe 1", "tnv2 recipes 1"
+FAULTS = (ValueError, TypeError, KeyError, AttributeError, RecursionError)  # of a record that is none
 FILES = ("rgb", "mul", "footprints")
 READ = ("maps", "border", "bands", "scale")  # what read_probabilities takes
+Kept = TypeVar("Kept")
 PACKAGES = ("tnv2", "torch", "numpy", "opencv-python-headless")
 
 
@@ -142,19 +144,61 @@ class Recipe:
     @classmethod
     def load(cls, path: PathLike) -> Self:
         """Return the Recipe of a JSON file that ``save`` wrote."""
-        path = expanded(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist. Pass a file that tuner.recipe.save wrote.")
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record.pop("format") != FORMAT:
-                raise ValueError(f"its format is not {FORMAT!r}")
-            return cls(**record | {"thresholds": Thresholds(**record["thresholds"])})
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise ValueError(
-                f"{path} is no recipe ({type(error).__name__}: {str(error)[:300]}). "
-                "Pass a JSON file that tuner.recipe.save wrote."
-            ) from error
+        return loaded(path, cls.from_record, "tuner.recipe.save")
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        """Return the Recipe of what ``record`` gave; raises one of FAULTS for anything else."""
+        fields = unwrapped(record, FORMAT)
+        return cls(**fields | {"thresholds": Thresholds(**fields["thresholds"])})
+
+
+class Recipes(tuple[Recipe, ...]):
+    """The recipes of several tiles, a tuple kept in one file; ``print`` gives code whose ``every`` lists their labels."""
+
+    def __str__(self) -> str:
+        first, *_ = [*self, None]
+        head = "\n".join(str(first).split("\n")[:3]).replace(repr(first.tile), f"{len(self)} tiles", 1) if first else ""
+        parts = ["\n".join(str(recipe).split("\n")[3:]) + "\nevery.append(labels)" for recipe in self]
+        return "\n\n".join([head, "every = []", *parts])
+
+    def record(self) -> dict[str, Any]:
+        """Return the recipes as a dict that JSON can hold."""
+        return {"format": SEVERAL, "recipes": [recipe.record() for recipe in self]}
+
+    def save(self, path: PathLike) -> None:
+        """Write the recipes as one JSON file."""
+        write_text(expanded(path), json.dumps(self.record(), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Return the Recipes of a JSON file that ``save`` wrote."""
+        return loaded(path, cls.from_record, "tuner.recipes.save")
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        """Return the Recipes of what ``record`` gave; raises one of FAULTS for anything else."""
+        return cls(Recipe.from_record(each) for each in unwrapped(record, SEVERAL)["recipes"])
+
+
+def unwrapped(record: dict[str, Any], wanted: str) -> dict[str, Any]:
+    """Return a record without its format, which must be the one wanted."""
+    if record["format"] != wanted:
+        raise ValueError(f"its format is not {wanted!r}")
+    return {name: value for name, value in record.items() if name != "format"}
+
+
+def loaded(path: PathLike, made: Callable[[dict[str, Any]], Kept], writer: str) -> Kept:
+    """Return what ``made`` makes of a JSON file; raise ValueError, which names the writer, where it cannot."""
+    path = expanded(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist. Pass a file that {writer} wrote.")
+    try:
+        return made(json.loads(path.read_text(encoding="utf-8")))
+    except FAULTS as error:
+        raise ValueError(
+            f"{path} is no recipe ({type(error).__name__}: {str(error)[:300]}). Pass a JSON file that {writer} wrote."
+        ) from error
 
 
 def read(maps: dict[str, Any]) -> bool:

@@ -17,8 +17,9 @@ from .views import joined, source
 
 SCRIPT = joined(
     *("engine.js", "edits.js", "scores.js", "paint.js", "dom.js"),
-    *("stage.js", "controls.js", "figures.js", "mending.js", "tuner.js"),
+    *("stage.js", "controls.js", "figures.js", "mending.js", "curtain.js", "tally.js", "pool.js", "strip.js", "tuner.js"),
 )
+WORKER = joined("engine.js", "edits.js", "scores.js", "tally.js")  # what pool.js runs beside the page, of the same files
 ARRAYS = ("_building", "_border", "_truth", "_heat")
 
 
@@ -27,20 +28,25 @@ def handout(state: dict[str, Any]) -> str:
 
     Maps and footprints are deflated, pictures are JPEG: they are looked at, never computed with.
     """
-    shape = (*state["_shape"], 3)
-    pictures = {name: jpeg(np.frombuffer(rgb, np.uint8).reshape(shape)) for name, rgb in state["_pictures"].items()}
-    content = {
-        "traits": {name: value for name, value in state.items() if name not in (*ARRAYS, "_pictures")},
-        "arrays": {name: packed(zlib.compress(state[name], 9)) for name in ARRAYS},
-        "pictures": {name: packed(data) for name, data in pictures.items()},
-    }
+    content = divided(state) | {"tiles": [divided(tile) for tile in state["_tiles"]]}
     parts = {
-        "title": html.escape(state["_name"]),
+        "title": html.escape(state["_name"] or f"{len(state['_tiles'])} tiles"),
         "css": source("tuner.css"),
         "module": SCRIPT.replace("export default { render };", ""),
         "state": json.dumps(content).replace("<", "\\u003c"),  # so that no name can end the script
     }
     return re.sub("<!-- (.+) -->", lambda place: parts[place[1]], source("handout.html"))
+
+
+def divided(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state's plain traits, its arrays and its pictures apart, the latter two as base64 text."""
+    shape = (*state["_shape"], 3)
+    pictures = {name: jpeg(np.frombuffer(rgb, np.uint8).reshape(shape)) for name, rgb in state["_pictures"].items()}
+    return {
+        "traits": {name: value for name, value in state.items() if name not in (*ARRAYS, "_pictures", "_tiles")},
+        "arrays": {name: packed(zlib.compress(state[name], 9)) for name in ARRAYS if name in state},
+        "pictures": {name: packed(data) for name, data in pictures.items()},
+    }
 
 
 def jpeg(rgb: np.ndarray) -> bytes:

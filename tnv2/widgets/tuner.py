@@ -1,7 +1,8 @@
 """Widgets: state in Python, views in the browser that only render."""
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +16,19 @@ from ..instances import (
     Match,
     Probabilities,
     Recipe,
+    Recipes,
+    Score,
     Thresholds,
     checked_edits,
     edited,
     label_instances,
     match,
-    read_probabilities,
+    score_city,
 )
-from ..pictures import PALETTE, false_colour, overlay, probability_map, true_colour
-from ..tiles import Tile, checked_tile
-from .handouts import SCRIPT, handout
+from ..pictures import PALETTE, overlay, probability_map, true_colour
+from ..tiles import Tile
+from .contents import Picture, content_of, paired
+from .handouts import SCRIPT, WORKER, handout
 from .stills import Still
 from .views import source
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 PRACTICE = Thresholds(mask=0.3, seed=0.8, border=0.8)  # of a first-place solution on the same network
 THRESHOLDS = ("mask", "seed", "border", "min_area", "distance")
+LARGE = 10_000_000  # bytes of a handout, above which mail and phones have a hard time
 
 
 class ThresholdTuner(Still):
@@ -44,6 +49,11 @@ class ThresholdTuner(Still):
         network's maps as ``read_probabilities`` takes them. Without a border map its slider gives way to ``distance``.
     thresholds : Thresholds to start from; if left out, those of the network's model card, or else the published demo's.
 
+    Or ``ThresholdTuner(tiles, maps)`` with a list of each: a strip of thumbnails then chooses the visible tile, which ``at``
+    (0 to N - 1, a trait as those below) says and sets. The thresholds hold for all; ``tile``, ``probabilities``, ``labels``,
+    ``match``, ``edits`` and ``recipe`` are the visible tile's, ``tiles``, ``maps``, ``matches``, ``score`` and ``recipes``
+    everybody's.
+
     ``mask``, ``seed``, ``border``, ``distance``, ``min_area``, ``show``, ``under``, ``opacity``, ``outlines`` and ``things``
     ("buildings", or what else is counted) are traits: read, set or link them like those of any ipywidget. ``best``,
     ``precise`` and ``complete`` may be set to the Thresholds of a search; a button goes to each.
@@ -52,7 +62,7 @@ class ThresholdTuner(Still):
     ``tnv2.edited`` explains. Set it as a whole; a list that is changed in place is not seen.
     """
 
-    _renews = (*THRESHOLDS, "opacity", "edits")
+    _renews = (*THRESHOLDS, "opacity", "edits", "at")
     _esm = SCRIPT
     _css = source("tuner.css")
 
@@ -67,6 +77,7 @@ class ThresholdTuner(Still):
     outlines = traitlets.Bool(True).tag(sync=True)
     things = traitlets.Unicode("buildings").tag(sync=True)
     edits: traitlets.List[Edit] = traitlets.List().tag(sync=True)
+    at = traitlets.Int(0, min=0).tag(sync=True)
 
     _name = traitlets.Unicode().tag(sync=True)
     _shape: traitlets.List[int] = traitlets.List().tag(sync=True)
@@ -78,40 +89,63 @@ class ThresholdTuner(Still):
     _border = traitlets.Bytes().tag(sync=True)
     _truth = traitlets.Bytes().tag(sync=True)
     _pixel_area = traitlets.Float(None, allow_none=True).tag(sync=True)
+    # Of several tiles the seven above are empty, and _tiles has them of each; _every_edits has the edits of each.
+    _tiles: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
+    _every_edits: traitlets.List[list[Edit]] = traitlets.List().tag(sync=True)
+    _worker = traitlets.Unicode().tag(sync=True)  # the script that counts them
 
-    def __init__(self, tile: Tile | np.ndarray | None, probabilities: Maps, thresholds: Thresholds | None = None) -> None:
-        if tile is not None and not isinstance(tile, np.ndarray):
-            checked_tile(tile)
-        probabilities = read_probabilities(probabilities)
-        tile = tile if isinstance(tile, Tile) else tile_of(tile, probabilities)
-        if probabilities.building.shape != tile.shape:
-            raise ValueError(
-                f"probabilities are {probabilities.building.shape} px and the tile {tile.shape}; both must be of one size. "
-                "Pass predict(model, tile), or the picture that the maps are of."
-            )
+    def __init__(
+        self,
+        tile: Picture | Sequence[Picture],
+        probabilities: Maps | Sequence[Maps],
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        tiles, maps = paired(tile, probabilities)
         if not isinstance(thresholds, Thresholds | None):
             raise ValueError(f"thresholds are {thresholds!r}; pass Thresholds(mask=0.5), or leave them out.")
-        building, *border = probabilities.quantised()
-        self.tile, self.probabilities = tile, probabilities.rounded()
-        card = probabilities.card if "thresholds" in (probabilities.origin or {}) else None
+        self.tiles, self.maps = tiles, tuple(each.rounded() for each in maps)
+        cards = [each.card if "thresholds" in (each.origin or {}) else None for each in maps]
+        card = cards[0] if all(each == cards[0] for each in cards) else None
         start = thresholds or card or Thresholds()
         presets = {"demo": Thresholds(), "practice": PRACTICE, "card": card, "reset": start}
-        pictures = {"tile": true_colour(tile).tobytes()}
-        if tile.mul is not None:
-            pictures["false colour"] = false_colour(tile).tobytes()
+        contents = [content_of(*pair) for pair in zip(tiles, maps, strict=True)]
+        several = isinstance(tile, list | tuple)
         super().__init__(
             **asdict(start),
-            _name=tile.name,
-            _shape=list(tile.shape),
+            **{} if several else contents[0],
+            _tiles=contents if several else [],
+            _every_edits=[[] for _ in contents] if several else [],
+            _worker=WORKER if several else "",
             _presets={name: asdict(preset) for name, preset in presets.items() if preset},
             _palette=PALETTE.tolist(),
             _heat=probability_map(np.arange(256) / 255).tobytes(),
-            _pictures=pictures,
-            _building=building.tobytes(),
-            _border=border[0].tobytes() if border else b"",
-            _truth=b"" if tile.truth is None else tile.truth.tobytes(),
-            _pixel_area=tile.georeference and tile.georeference.pixel_area(tile.shape),
         )
+
+    @property
+    def tile(self) -> Tile:
+        """The visible Tile."""
+        return self.tiles[self.at]
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """The Probabilities of the visible tile, rounded to 8 bits."""
+        return self.maps[self.at]
+
+    @traitlets.validate("at")
+    def _checked_at(self, proposal: traitlets.Bunch) -> int:
+        if not 0 <= proposal["value"] < len(self.tiles):
+            raise traitlets.TraitError(f"at is {proposal['value']}; it counts {len(self.tiles)} tiles from 0.")
+        return proposal["value"]
+
+    @traitlets.observe("at")
+    def _bring_edits(self, change: traitlets.Bunch) -> None:
+        if self._every_edits:
+            self.edits = self._every_edits[change["new"]]
+
+    @traitlets.observe("edits")
+    def _keep_edits(self, change: traitlets.Bunch) -> None:
+        if self._every_edits:
+            self._every_edits = [*self._every_edits[: self.at], change["new"], *self._every_edits[self.at + 1 :]]
 
     @property
     def thresholds(self) -> Thresholds:
@@ -135,7 +169,7 @@ class ThresholdTuner(Still):
 
     @traitlets.validate("edits")
     def _checked_edits(self, proposal: dict[str, Any]) -> list[Edit]:
-        return checked_edits(proposal["value"], self._shape or None)
+        return checked_edits(proposal["value"], self.tile.shape)
 
     @property
     def edited(self) -> Edited:
@@ -171,12 +205,40 @@ class ThresholdTuner(Still):
     @property
     def match(self) -> Match | None:
         """The Match of ``labels`` with the tile's footprints; None for a tile without."""
-        return None if self.tile.truth is None else match(self.tile.truth, self.labels)
+        return self._matched(self.at)
+
+    @property
+    def matches(self) -> list[Match | None]:
+        """The Match of each tile, its edits applied, in the tiles' order; None for a tile without footprints."""
+        return [self._matched(place) for place in range(len(self.tiles))]
+
+    @property
+    def score(self) -> Score | None:
+        """The Score pooled over all tiles with footprints, as ``score_city`` adds them up; None where none has any."""
+        known = [found for found in self.matches if found is not None]
+        return score_city(known) if known else None
+
+    def _matched(self, place: int) -> Match | None:
+        truth = self.tiles[place].truth
+        if truth is None:
+            return None
+        return match(truth, edited(label_instances(self.maps[place], self.thresholds), self._edits_of(place)).labels)
+
+    def _edits_of(self, place: int) -> list[Edit]:
+        return self.edits if place == self.at else self._every_edits[place]
 
     @property
     def recipe(self) -> Recipe:
         """The Recipe of ``labels``: keep it with ``.save(path)``, or print it as Python code."""
-        return Recipe.of(self.tile, self.probabilities, self.thresholds, self.edits)
+        return self._recipe(self.at)
+
+    @property
+    def recipes(self) -> Recipes:
+        """The Recipe of each tile, kept in one file with ``.save(path)`` or printed as one piece of Python code."""
+        return Recipes(map(self._recipe, range(len(self.tiles))))
+
+    def _recipe(self, place: int) -> Recipe:
+        return Recipe.of(self.tiles[place], self.maps[place], self.thresholds, self._edits_of(place))
 
     def to_geodataframe(self, simplify: float = 0.0, outline: str | None = None) -> "geopandas.GeoDataFrame":
         """Return ``tnv2.to_geodataframe`` of ``labels`` with its column ``by_hand``: whether an edit made the building."""
@@ -191,29 +253,20 @@ class ThresholdTuner(Still):
         found = None if self.tile.truth is None else match(self.tile.truth, labels)
         rates = f"; F1 {found.f1:.3f}, precision {found.precision:.3f}, recall {found.recall:.3f}" if found else ""
         thresholds = ", ".join(f"{name} {getattr(self, name):g}" for name in THRESHOLDS)
-        return overlay(true_colour(self.tile), labels, self.opacity), [f"{labels.max()} {self.things}{rates}", thresholds]
+        where = f" on tile {self.at + 1} of {len(self.tiles)}" if self._tiles else ""
+        lines = [f"{labels.max()} {self.things}{where}{rates}", thresholds]
+        return overlay(true_colour(self.tile), labels, self.opacity), lines
 
     def save_handout(self, path: PathLike) -> None:
-        """Write the tuner as it stands to one HTML file that opens from disk, with the same controls and scores."""
-        state = {name: getattr(self, name) for name in ThresholdTuner.class_own_traits(sync=True)}
-        write_text(expanded(path), handout(state))
+        """Write the tuner as it stands to one HTML file that opens from disk, with the same tiles, controls and scores.
 
-
-def tile_of(picture: np.ndarray | None, probabilities: Probabilities) -> Tile:
-    """Return the Tile of an image of 8 or 16 bits, grey or in colours, with alpha perhaps; of the building map for None.
-
-    Its name and place are the maps' file's, where that is known. Raises ValueError for any other array.
-    """
-    origin = probabilities.origin or {}
-    image = probabilities.quantised()[0] if picture is None else picture
-    if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
-        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
-    if image.ndim == 3 and image.shape[2] == 4:
-        image = image[..., :3]
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype not in (np.uint8, np.uint16):
-        raise ValueError(
-            f"tile is {image.shape} {image.dtype}; pass a Tile, an image of (H, W) or (H, W, 3) in 8 or 16 bits, or None. "
-            "Scale real numbers: (255 * image).astype(np.uint8)."
-        )
-    name = PurePath((origin.get("maps") or {}).get("maps", "maps")).stem
-    return Tile(np.ascontiguousarray(image), name=name, georeference=origin.get("place"))
+        Warns of a file above 10 MB: that is much for a mail and slow on a phone.
+        """
+        page = handout({name: getattr(self, name) for name in ThresholdTuner.class_own_traits(sync=True)})
+        write_text(expanded(path), page)
+        if len(page) > LARGE:
+            warnings.warn(
+                f"{path} is {len(page) / 1e6:.1f} MB, which is much for a mail and slow on a phone. "
+                f"Tiles in it: {len(self.tiles)}; pass fewer or smaller ones for a smaller file.",
+                stacklevel=2,
+            )
