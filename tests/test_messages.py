@@ -16,10 +16,10 @@ def mini():
 
 @pytest.mark.parametrize("tile", [[TILE], "a.tif", TILE.rgb, None])
 def test_what_is_no_tile_is_told_how_to_become_one(mini, tile):
-    picture = tile is None or isinstance(tile, np.ndarray)  # which is enough for a tuner
+    enough = tile is None or isinstance(tile, np.ndarray | list)  # for a tuner, which takes pictures and lists
     for function in (
         lambda: tnv2.predict(mini, tile),
-        lambda: tnv2.ThresholdTuner([tile] if picture else tile, MAPS),
+        lambda: tnv2.ThresholdTuner("a.tif" if enough else tile, MAPS),
         lambda: tnv2.BandViewer(tile),
         lambda: tnv2.true_colour(tile),
         lambda: tnv2.false_colour(tile),
