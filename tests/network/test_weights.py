@@ -79,10 +79,10 @@ def test_save_and_load_keep_weights_and_card(tmp_path, model):
 
 def test_mini_is_in_the_box_and_small():
     model = load_model(device="cpu")
-    assert (model.settings["width"], model.settings["num_filters"]) == (8, 4)
+    assert (model.settings["width"], model.settings["num_filters"]) == (8, 8)
     assert model.copes_without_mul
     assert isinstance(model.thresholds, Thresholds)
-    assert sum(parameter.numel() for parameter in model.parameters()) == 1_053_602
+    assert sum(parameter.numel() for parameter in model.parameters()) == 1_299_642
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from .settings import Settings
 from .targets import segmentation_loss
 from .widening import widened
 
-# What goes with the mini network: the best of a sweep over its training pictures of Las Vegas and scenes of other seeds.
-THRESHOLDS = Thresholds(min_area=80)
+# What goes with the mini network: the best of a sweep over pictures that its training set aside and scenes of other seeds.
+THRESHOLDS = Thresholds(mask=0.6, seed=0.7, border=0.3, min_area=160)
 KEPT = 250, 180  # steps and seconds between checkpoints, whichever are over first
 PAUSE = 60  # seconds, the most that a step counts for by the clock: a computer may sleep, or a training be halted
 
