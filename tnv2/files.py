@@ -1,10 +1,12 @@
 """Files: where the kit's own are, and how others are written: whole or not at all."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from shutil import disk_usage
 from tempfile import TemporaryDirectory
 
 PathLike = str | os.PathLike[str]
@@ -80,6 +82,16 @@ def replacing(path: Path) -> Iterator[Path]:
         part = Path(folder, path.name)
         yield part
         os.replace(part, path)
+
+
+@contextmanager
+def disk_told(path: Path, library: type[Exception]) -> Iterator[None]:
+    """Raise OSError with the disk's reason for a ``library``'s own errors while it writes ``path``."""
+    try:
+        yield
+    except library as error:
+        number = errno.ENOSPC if disk_usage(path.parent).free < 2**20 else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def write_text(path: Path, text: str) -> None:

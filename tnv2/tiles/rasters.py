@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from ..files import PathLike, expanded, replacing
+from ..files import PathLike, disk_told, expanded, replacing
 from .georeference import Georeference, place_of, placed
 from .limits import Limits, limits_of
 
@@ -296,10 +296,10 @@ def write_rows(
     """Write an image of ``shape`` (H, W) that comes in rows from top to bottom as a tiled, deflated GeoTIFF, whole or not.
 
     rows : yields (rows, W, C). names : of the C bands, "" for none. overviews : "average", or "nearest" for labels, makes it
-    cloud-optimised (COG) with smaller copies, so that a map shows it at once; "" makes none. Raises ValueError for a CRS
-    that GDAL does not know.
+    cloud-optimised (COG) with smaller copies; "" none. Raises ValueError for an unknown CRS, OSError for a full disk.
     """
     import rasterio
+    from rasterio._err import CPLE_BaseError
     from rasterio.shutil import copy
 
     options = {
@@ -307,7 +307,7 @@ def write_rows(
         "compress": "deflate", "zlevel": 1 if overviews else 9, "predictor": 2, "tiled": True, "blockxsize": 256,
         "blockysize": 256, "photometric": "minisblack", "bigtiff": "if_safer",
     }  # fmt: skip
-    with replacing(path) as part, gdal():
+    with replacing(path) as part, disk_told(part, CPLE_BaseError), gdal():
         plain = part.with_name(f"plain.{part.name}") if overviews else part
         with rasterio.open(plain, "w", **options, **placed(georeference)) as file:
             top = 0
