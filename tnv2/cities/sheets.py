@@ -212,6 +212,7 @@ def room_in(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        error.__cause__ = error.__context__ = None  # GDAL's own errors cannot be sent from a worker
         reason = os.strerror(error.errno) if error.errno else error
         remedy = "Make room or mend it, and run again: the tiles that are done are kept."
         raise OSError(error.errno, f"the map in {folder} cannot be written ({reason}). {remedy}") from error
