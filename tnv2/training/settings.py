@@ -11,8 +11,8 @@ class Settings:
     minutes : train by the clock instead, this long in all; 0 for by steps.
     rate : AdamW's learning rate at its peak, after the first twentieth of the training; it falls by a cosine to near 0.
     jaccard : share of the soft Jaccard loss beside BCE.
-    smoothing : how far BCE's targets are drawn towards 0.5: label smoothing (Szegedy et al., CVPR 2016), which keeps logits
-        small enough for bfloat16.
+    smoothing : how far BCE's targets are drawn towards 0.5: label smoothing (Szegedy et al., CVPR 2016), which keeps
+        logits small.
     average : decay of the exponential moving average of the weights, which is what is kept.
     scenes, layouts : how many synthetic scenes to draw, and how many over given layouts, where there are any.
     real : share of crops from what is not scenes, where there is any.
