@@ -8,6 +8,7 @@ from .instances import (
 )  # fmt: skip
 from .network import (
     ABN as ABN, TernausNetV2 as TernausNetV2, load_model as load_model, predict as predict, predict_file as predict_file,
+    write_onnx as write_onnx,
 )  # fmt: skip
 from .pictures import (
     composite as composite, difference_map as difference_map, false_colour as false_colour,

@@ -4,6 +4,7 @@ from .inference import (
     resized as resized, scaled as scaled,
 )  # fmt: skip
 from .maps import predict_file as predict_file
+from .onnx import write_onnx as write_onnx
 from .ternausnet import ABN as ABN, NormAct as NormAct, TernausNetV2 as TernausNetV2
 from .weights import (
     FILES as FILES, as_model as as_model, chosen_device as chosen_device, load_model as load_model, place_of as place_of,

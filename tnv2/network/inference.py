@@ -108,14 +108,7 @@ class Eye:
     @classmethod
     def of(cls, model: TernausNetV2, precision: str) -> Self:
         """Return the Eye of a TernausNetV2; raises ValueError for one that cannot predict."""
-        channels = model.settings["num_input_channels"]
-        if channels not in (3, 11) or model.settings["num_classes"] != 2:
-            raise ValueError(
-                f"the model reads {channels} channels and gives {model.settings['num_classes']} maps; predict feeds RGB (3) "
-                "or RGB + 8 MUL bands (11) and takes building and border (2). Build the network with these numbers."
-            )
-        if model.training:
-            raise ValueError("the model is in training mode, where a prediction would change it. Call model.eval() first.")
+        channels = checked_channels(model)
         device = next(model.parameters()).device
         narrow = model.settings["width"] < NARROW
         chosen = torch.float32 if narrow else best_precision(device)
@@ -141,6 +134,19 @@ class Eye:
             return maps * np.stack([valid for _, valid, *_ in windows])[:, None]
 
         return look
+
+
+def checked_channels(model: TernausNetV2) -> int:
+    """Return how many channels a network reads, 3 or 11; raises ValueError for one that cannot predict."""
+    channels = model.settings["num_input_channels"]
+    if channels not in (3, 11) or model.settings["num_classes"] != 2:
+        raise ValueError(
+            f"the model reads {channels} channels and gives {model.settings['num_classes']} maps; predict feeds RGB (3) "
+            "or RGB + 8 MUL bands (11) and takes building and border (2). Build the network with these numbers."
+        )
+    if model.training:
+        raise ValueError("the model is in training mode, where a prediction would change it. Call model.eval() first.")
+    return channels
 
 
 def check_bands(eye: Eye, model: TernausNetV2, what: str, shape: tuple[int, int], has_mul: bool, brought: bool) -> None:

@@ -1,1 +1,1 @@
-from .folded import capabilities as capabilities, folded as folded
+from .folded import affine as affine, capabilities as capabilities, folded as folded
