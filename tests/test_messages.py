@@ -37,6 +37,7 @@ def test_what_is_no_tile_is_told_how_to_become_one(mini, tile):
         (lambda: tnv2.predict(TILE, tnv2.load_model("mini")), "tile is TernausNetV2"),
         (lambda: tnv2.predict(3, TILE), r'model is int; pass load_model\("mini"\)'),
         (lambda: tnv2.evaluate(None, 3), r'model is int; pass load_model\("mini"\)'),
+        (lambda: tnv2.write_onnx(TILE, "a.onnx"), r'model is Tile; pass load_model\("mini"\)'),
         (lambda: tnv2.ThresholdTuner(MAPS, TILE), "tile is Probabilities"),
         (lambda: tnv2.ThresholdTuner(TILE, TILE), "probabilities are Tile; pass Probabilities"),
         (lambda: tnv2.ThresholdTuner(TILE.rgb[..., 0] * 0.5, MAPS), r"tile is \(650, 650, 3\) float.*Scale real numbers"),

@@ -132,6 +132,7 @@ WRITERS = {
     "write_geopackage": lambda tile, model: tnv2.write_geopackage(frame(tile), "~/new/a.gpkg"),
     "write_geoparquet": lambda tile, model: tnv2.write_geoparquet(frame(tile), "~/new/a.parquet"),
     "write_label_geotiff": lambda tile, model: tnv2.write_label_geotiff(tile.truth, tile, "~/new/a.tif"),
+    "write_onnx": lambda tile, model: tnv2.write_onnx("~/a.safetensors", "~/new/a.onnx"),
     "write_samples": lambda tile, model: write_samples("~/new"),
 }
 

@@ -35,8 +35,9 @@ def write_onnx(model: TernausNetV2 | PathLike, path: PathLike, half: bool = Fals
     model : what ``load_model`` takes or returns.
     half : store convolution weights in float16, half the file, and compute in float32 all the same. What ``load_model`` read
         from this kit's own files is in float16 there already, so that nothing is lost.
-    deepness : write the file for QGIS's plugin Deepness instead: ``bands`` (1, 3, 640, 640) are RGB alone, MUL counts as 0,
-        and ``maps`` (1, 1, 640, 640) are building alone. The plugin reads mean, deviation, resolution and threshold off it.
+    deepness : write the file for QGIS's plugin Deepness instead: ``bands`` (1, 3, 640, 640) are RGB in [0, 1] alone, what
+        comes before the network is in the file, MUL counts as 0, and ``maps`` (1, 1, 640, 640) are building alone. The
+        metadata has the plugin's own entries, too: resolution, threshold, class names.
 
     Raises ValueError for a path that does not end in .onnx, for a network that ``predict`` would refuse, that has norms
     other than ABN or, for Deepness, that was not trained without MUL; ImportError where onnx is not installed.
@@ -54,7 +55,8 @@ def write_onnx(model: TernausNetV2 | PathLike, path: PathLike, half: bool = Fals
     shape: list[int | str] = [1, 3, SIDE, SIDE] if deepness else ["N", channels, "H", "W"]
     bands, maps = (3, ["building"]) if deepness else (channels, ["building", "border"])
     with torch.inference_mode():
-        graph("Sigmoid", logits(graph, model, "bands", bands, len(maps)), name="maps")
+        x = graph.standardised("bands") if deepness else "bands"
+        graph("Sigmoid", logits(graph, model, x, bands, len(maps)), name="maps")
     metadata = {"tnv2": card(model, bands, maps, deepness)} | (for_deepness(model) if deepness else {})
     with replacing(path) as part:
         part.write_bytes(graph.file(shape, len(maps), metadata))
@@ -126,6 +128,11 @@ class Graph:
         self.constants.append(numpy_helper.from_array(values.cpu().contiguous().numpy(), name))
         return name
 
+    def standardised(self, x: str) -> str:
+        """Add ImageNet's mean and standard deviation for RGB in [0, 1]."""
+        mean, std = (self.constant(torch.from_numpy(each).view(3, 1, 1)) for each in (IMAGENET_MEAN, IMAGENET_STD))
+        return self("Div", self("Sub", x, mean), std)
+
     def convolution(
         self, layer: nn.Module, x: str, norm: nn.Module | None = None, bands: int | None = None, maps: int | None = None
     ) -> str:
@@ -188,13 +195,12 @@ class Graph:
 
 def card(model: TernausNetV2, bands: int, maps: list[str], deepness: bool) -> dict[str, Any]:
     """Return what a program needs to know of the file."""
-    by = "by 255, as Deepness does" if deepness else "by each channel's minimum and maximum over the scene"
     origin = getattr(model, "origin", None)
+    before = "by each channel's minimum and maximum over the scene; then less mean, divided by std"
     return {
         "input": f"bands (N, {bands}, H, W) float32: RGB" + ", then MUL 1 to 8" * (bands > 3),
-        "rgb": f"scaled to 0..1 {by}; then less mean, divided by std",
-        "mean": MEAN,
-        "std": STD,
+        "rgb": f"scaled to 0..1 {'by 255' if deepness else before}",
+        **({} if deepness else {"mean": MEAN, "std": STD}),
         **({"mul": f"counts / {MUL_SCALE:g}, 0 where there is no MUL"} if bands > 3 else {}),
         "output": f"maps (N, {len(maps)}, H, W) float32: probabilities",
         "maps": maps,
@@ -208,12 +214,10 @@ def card(model: TernausNetV2, bands: int, maps: list[str], deepness: bool) -> di
 
 
 def for_deepness(model: TernausNetV2) -> dict[str, Any]:
-    """Return the metadata that Deepness's preprocessing and its button "Load default parameters" read."""
+    """Return the metadata that Deepness and its button "Load default parameters" read."""
     return {
         "model_type": "Segmentor",
         "class_names": {0: "background", 1: "building"},
-        "standardization_mean": MEAN,
-        "standardization_std": STD,
         "resolution": round(100 * METRES),  # centimetres a pixel
         "tile_size": SIDE,
         "tiles_overlap": OVERLAP,
