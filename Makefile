@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: lab test train samples pictures wheelhouse inplace-abn lock
+.PHONY: lab test train samples pictures page wheelhouse inplace-abn lock
 
 lab: .venv/lab
 	$(BIN)/jupyter lab --ip=localhost --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB)
@@ -28,6 +28,11 @@ samples: .venv/lab
 # Take the README's pictures anew, from JupyterLab in Chromium.
 pictures: .venv/test
 	$(BIN)/python docs/take_pictures.py
+
+# Write tnv2-page.html, the network and the tuner for people without Python; npm comes from PyPI.
+page: .venv/lab
+	$(INSTALL) -e ".[page]"
+	$(BIN)/tnv2 page tnv2-page.html
 
 # Download all that `make lab` installs into wheelhouse/, for computers of the same system and Python without a network:
 # copy the checkout there, and PIP_NO_INDEX=1 PIP_FIND_LINKS=$PWD/wheelhouse make lab

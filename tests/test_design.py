@@ -14,7 +14,7 @@ PACKAGE = ROOT / "tnv2"
 FLOORS = [
     ("files", "progress", "downloads", "compiled", "tiles", "pictures", "instances"),
     ("network", "polygons"),
-    ("widgets", "scenes", "cities", "evaluation"),
+    ("widgets", "page", "scenes", "cities", "evaluation"),
     ("training", "checkup"),
     ("__main__",),
 ]  # a room may use what is on lower floors and what stands before it on its own

@@ -10,6 +10,7 @@ from .network import (
     ABN as ABN, TernausNetV2 as TernausNetV2, load_model as load_model, predict as predict, predict_file as predict_file,
     write_onnx as write_onnx,
 )  # fmt: skip
+from .page import save_page as save_page
 from .pictures import (
     composite as composite, difference_map as difference_map, false_colour as false_colour,
     normalised_difference as normalised_difference, overlay as overlay, probability_map as probability_map,

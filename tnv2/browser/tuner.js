@@ -23,7 +23,7 @@ const IDLE = matchMedia("(pointer: coarse)").matches
 const GONE = "Python no longer listens: its kernel was restarted or ended. This still tunes; run the cell again to go on in Python.";
 
 /** One tile, or a strip of several over the one that is visible. @param {{ model: Model, el: HTMLElement }} view */
-function render(view) {
+export function render(view) {
   return view.model.get("_tiles").length ? renderStrip(view, renderTile) : renderTile({ ...view, kept: {} });
 }
 

@@ -19,6 +19,7 @@ SCRIPT = joined(
     *("engine.js", "edits.js", "scores.js", "paint.js", "dom.js"),
     *("stage.js", "controls.js", "figures.js", "mending.js", "curtain.js", "tally.js", "pool.js", "strip.js", "tuner.js"),
 )
+MODULE = SCRIPT.replace("export default { render };", "") + joined("opening.js")  # of a page without Python
 WORKER = joined("engine.js", "edits.js", "scores.js", "tally.js")  # what pool.js runs beside the page, of the same files
 ARRAYS = ("_building", "_border", "_truth", "_heat")
 
@@ -28,14 +29,24 @@ def handout(state: dict[str, Any]) -> str:
 
     Maps and footprints are deflated, pictures are JPEG: they are looked at, never computed with.
     """
-    content = divided(state) | {"tiles": [divided(tile) for tile in state["_tiles"]]}
     parts = {
         "title": html.escape(state["_name"] or f"{len(state['_tiles'])} tiles"),
         "css": source("tuner.css"),
-        "module": SCRIPT.replace("export default { render };", ""),
-        "state": json.dumps(content).replace("<", "\\u003c"),  # so that no name can end the script
+        "module": MODULE,
+        "state": closed(state),
     }
-    return re.sub("<!-- (.+) -->", lambda place: parts[place[1]], source("handout.html"))
+    return filled("handout.html", parts)
+
+
+def filled(name: str, parts: dict[str, str]) -> str:
+    """Return the text of a page of ``browser/`` with its places <!-- so called --> filled; what is not known stays."""
+    return re.sub("<!-- (.+?) -->", lambda place: parts.get(place[1], place[0]), source(name))
+
+
+def closed(state: dict[str, Any]) -> str:
+    """Return a tuner's ``state`` as the JSON that a script of the page holds."""
+    content = divided(state) | {"tiles": [divided(tile) for tile in state["_tiles"]]}
+    return json.dumps(content).replace("<", "\\u003c")  # so that no name can end the script
 
 
 def divided(state: dict[str, Any]) -> dict[str, Any]:

@@ -257,12 +257,17 @@ class ThresholdTuner(Still):
         lines = [f"{labels.max()} {self.things}{where}{rates}", thresholds]
         return overlay(true_colour(self.tile), labels, self.opacity), lines
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """The traits that the view reads, arrays as bytes: what a page without Python starts from."""
+        return {name: getattr(self, name) for name in ThresholdTuner.class_own_traits(sync=True)}
+
     def save_handout(self, path: PathLike) -> None:
         """Write the tuner as it stands to one HTML file that opens from disk, with the same tiles, controls and scores.
 
         Warns of a file above 10 MB: that is much for a mail and slow on a phone.
         """
-        page = handout({name: getattr(self, name) for name in ThresholdTuner.class_own_traits(sync=True)})
+        page = handout(self.state)
         write_text(expanded(path), page)
         if len(page) > LARGE:
             warnings.warn(

@@ -1,0 +1,209 @@
+"""The page's side of a prediction gives what Python's does: limits, sizes, padding, windows, footprints and outlines."""
+
+import base64
+import json
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+import rasterio.features
+from shapely.geometry import shape
+
+from tnv2.network.inference import known_shape, resized
+from tnv2.network.windows import mirrored, padded, spans
+from tnv2.pictures import stretch
+from tnv2.tiles import Georeference, rasterise
+from tnv2.tiles.limits import limits_of
+
+IMPORT = """async () => {
+    window.network = {};
+    const names = ["network", "rasters", "texts", "truth", "vectors"];
+    for (const name of names) Object.assign(network, await import(`./${name}.js`));
+    window.arrays = {uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array, int32: Int32Array};
+    window.unpacked = ([kind, text]) => new arrays[kind](Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+    window.packed = (array) => {
+        const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+        let text = "";
+        for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+        return btoa(text);
+    };
+}"""
+
+
+def sent(array):
+    return [array.dtype.name, base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()]
+
+
+def came(text, dtype, shape=-1):
+    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
+
+
+@pytest.fixture(scope="module")
+def page(browser, served):
+    page = browser.new_page()
+    page.goto(f"{served}/")
+    page.evaluate(IMPORT)
+    yield page
+    page.close()
+
+
+def image(rng, kind, height=90, width=130):
+    pixels = rng.integers(100, 200 if kind == np.uint8 else 1900, (height, width, 3)).astype(kind)
+    return cv2.GaussianBlur(pixels, (0, 0), 2)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("lone", [[], [(3, 3, 255)], [(5, 7, 0), (50, 60, 1)]], ids=["none", "high", "low"])
+def test_limits_are_those_of_python(page, kind, lone):
+    rng = np.random.default_rng(1)
+    pixels = image(rng, kind)
+    for row, column, value in lone:
+        pixels[row, column] = value * (1 if kind == np.uint8 or value < 255 else 255)
+    valid = rng.random(pixels.shape[:2]) > 0.1
+    for row, column, _ in lone:
+        valid[row, column] = True
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        low, high = limits_of([pixels[valid]], valid.size, "tile")
+    found = page.evaluate(
+        "([rgb, valid]) => network.limitsOf({rgb: unpacked(rgb), valid: unpacked(valid)})",
+        [sent(pixels), sent(valid.astype(np.uint8))],
+    )
+    assert (found["low"], found["high"]) == (low.tolist(), high.tolist())
+    assert found["alone"] == bool(told)
+
+
+@pytest.mark.parametrize("metres", [0.15, 0.25, 0.37, 0.5, 1.2])
+def test_sizes_are_those_of_python(page, metres):
+    place = Georeference((metres, 0, 600_000, 0, -metres * 1.02, 4_000_000), "EPSG:32611")
+    size = place.pixel_size((406, 439))
+    assert tuple(page.evaluate("(size) => network.knownShape(406, 439, size)", list(size))) == known_shape(
+        (406, 439), place, "auto"
+    )
+
+
+@pytest.mark.parametrize("to", [(150, 217), (60, 87), (45, 65), (90, 130)], ids=["larger", "smaller", "half", "same"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_resizes_as_python_does(page, kind, to):
+    pixels = image(np.random.default_rng(2), kind)
+    text = page.evaluate(
+        "([pixels, from, to]) => packed(network.resized(unpacked(pixels), 3, from, to))",
+        [sent(pixels), list(pixels.shape[:2]), list(to)],
+    )
+    wanted = resized(pixels, to)
+    apart = np.abs(came(text, kind, wanted.shape).astype(float) - wanted)
+    assert apart.max() <= (1e-3 if kind == np.float32 else 1)  # of 100 to 1900; OpenCV counts bytes in fixed point
+    valid = np.random.default_rng(3).random(pixels.shape[:2]) > 0.5
+    text = page.evaluate("([valid, from, to]) => packed(network.nearest(unpacked(valid), from, to))",
+                         [sent(valid.astype(np.uint8)), list(valid.shape), list(to)])  # fmt: skip
+    np.testing.assert_array_equal(came(text, np.uint8, to), resized(valid, to))
+
+
+@pytest.mark.parametrize("length", [32, 33, 63, 64, 650, 1280, 1281])
+def test_pads_as_python_does(page, length):
+    before, long = padded(length)
+    found = page.evaluate(
+        "(length) => { const {before, places} = network.mirrored(length); return [before, [...places]]; }", length
+    )
+    assert found == [before, mirrored(before, long, length).tolist()]
+
+
+@pytest.mark.parametrize("length", [32, 672, 1280, 1312, 2048, 2112, 2944, 4096])
+def test_windows_are_those_of_python(page, length):
+    found = page.evaluate("(length) => network.spans(length).map(({start, weights}) => [start, [...weights]])", length)
+    wanted = spans(length)
+    assert [start for start, _ in found] == [start for start, _ in wanted]
+    for (_, mine), (_, theirs) in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def test_a_tile_of_several_windows_is_blended_as_in_python(page):
+    """A network that says where it looks: each pixel's own value, whatever the window."""
+    found = page.evaluate("""async () => {
+        const height = 1500, width = 1400, rgb = new Uint16Array(3 * height * width), seen = [];
+        for (let i = 0; i < height * width; i++) rgb[3 * i] = 1 + i % 2000;
+        const limits = {low: [0, 0, 0], high: [2001, 1, 1]};
+        const look = async (bands, tall, wide) => {
+            seen.push([tall, wide]);
+            return Float32Array.from({length: 2 * tall * wide}, (_, k) => bands[k % (tall * wide)] * 0.229 + 0.485);
+        };
+        const valid = new Uint8Array(height * width).fill(1), tile = {height, width, rgb, mul: null, valid};
+        const maps = await network.predictMaps(tile, limits, null, 11, look, async () => {});
+        let most = 0;
+        for (let i = 0; i < height * width; i++) most = Math.max(most, Math.abs(maps.building[i] - rgb[3 * i] / 2001));
+        return [seen, most];
+    }""")  # fmt: skip
+    assert found[0] == [[1280, 1280]] * 4
+    assert found[1] < 1e-6
+
+
+def test_pictures_are_stretched_as_in_python(page):
+    rng = np.random.default_rng(4)
+    pixels, valid = image(rng, np.uint16), rng.random((90, 130)) > 0.2
+    text = page.evaluate("([pixels, valid]) => packed(network.stretched(unpacked(pixels), 3, [2, 0, 1], unpacked(valid)))",
+                         [sent(pixels), sent(valid.astype(np.uint8))])  # fmt: skip
+    apart = np.abs(came(text, np.uint8, pixels.shape).astype(int) - stretch(pixels[..., [2, 0, 1]], valid=valid))
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 0.001
+
+
+def test_quantises_as_python_does(page):
+    maps = np.random.default_rng(5).random(10_000, np.float32)
+    maps[:256] = (np.arange(256) + np.float32(0.5)) / np.float32(255)
+    text = page.evaluate("(map) => packed(network.eightBit(unpacked(map)))", sent(maps.clip(0, 1)))
+    wanted = np.floor(maps.clip(0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    np.testing.assert_array_equal(came(text, np.uint8), wanted)
+
+
+@pytest.mark.parametrize("length", range(9))
+def test_texts_come_back_as_bytes(page, length):
+    from tnv2.page.page import as_text
+
+    data = np.random.default_rng(length).integers(0, 256, 1000 + length).astype(np.uint8)
+    assert as_text(data.tobytes()).encode() == base64.b85encode(data.tobytes()).replace(b"<", b".")
+    text = page.evaluate("(text) => packed(network.fromText(text).slice())", as_text(data.tobytes()))
+    np.testing.assert_array_equal(came(text, np.uint8), data)
+
+
+def buildings(rng, count=60):
+    """Polygons in pixels: some with a hole, some over each other, some over the edge, corners on centres and between."""
+    found = []
+    for _ in range(count):
+        x, y, size, turn = *rng.uniform(-10, 110, 2), rng.uniform(2, 25), rng.uniform(0, 7)
+        angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 8))) + turn
+        ring = np.stack([x + size * np.cos(angles), y + size * np.sin(angles)], axis=1)
+        ring = np.round(ring * 2) / 2 if rng.random() < 0.4 else ring
+        found.append([ring, ring.mean(axis=0) + (ring - ring.mean(axis=0)) / 3][: rng.integers(1, 3)])
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_footprints_are_drawn_as_in_python(page, seed):
+    drawn = buildings(np.random.default_rng(seed))
+    polygons = [[[ring.tolist() for ring in rings]] for rings in drawn]
+    text = page.evaluate("(buildings) => packed(network.labelsOf({epsg: 4326, buildings}, null, 90, 110))", polygons)
+    labels = came(text, np.int32, (90, 110))
+    np.testing.assert_array_equal(labels > 0, rasterise(drawn, (90, 110)) > 0)
+    wanted = rasterise(drawn, (90, 110))
+    pairs = np.unique(np.stack([labels.ravel(), wanted.ravel()]), axis=1)
+    assert len(pairs[0]) == wanted.max() + 1  # each of mine is one of theirs
+
+
+@pytest.mark.parametrize("density", [0.2, 0.5, 0.8])
+def test_outlines_are_the_pixels_own(page, density):
+    rng = np.random.default_rng(7)
+    labels = np.where(rng.random((40, 60)) < density, rng.integers(1, 4, (40, 60)), 0).astype(np.int32)
+    labels[5:12, 5:12], labels[7:9, 7:9] = 4, 0  # with a hole, and what is in it
+    draw = """([labels, count]) => network.geojsonOf([
+        {name: "a", height: 40, width: 60, place: null, labels: unpacked(labels), count, byHand: new Uint8Array(9)}])"""
+    features = json.loads(page.evaluate(draw, [sent(labels), 4]))["features"]
+    for number, feature in enumerate(features, 1):
+        geometry = shape(feature["geometry"])
+        assert geometry.is_valid
+        assert geometry.area == (labels == number).sum() == feature["properties"]["pixels"]
+        drawn = rasterio.features.rasterize([geometry], labels.shape)
+        np.testing.assert_array_equal(drawn > 0, labels == number)
+        parts = getattr(geometry, "geoms", [geometry])
+        assert all(part.exterior.is_ccw for part in parts)
+        assert not any(ring.is_ccw for part in parts for ring in part.interiors)

@@ -1,0 +1,1 @@
+from .page import save_page as save_page
