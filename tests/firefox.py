@@ -29,6 +29,10 @@ class Page:
         assert answer["type"] == "success", answer
         return answer["result"]
 
+    def close(self):
+        """Leave the page."""
+        self._socket.close()
+
     def open(self, url):
         """Go to a page, and wait until it has loaded."""
         self._ask("browsingContext.navigate", context=self._context, url=url, wait="complete")
@@ -69,7 +73,10 @@ def firefox(command="firefox-esr"):
                     break
             else:
                 raise RuntimeError("Firefox did not start")
-            yield Page(found[1])
+            page = Page(found[1])
+            yield page
+            page.close()
         finally:
             process.terminate()
             process.wait(20)
+            process.stderr.close()

@@ -57,6 +57,7 @@ export async function openPage(keepMaps) {
       _tiles: several ? contents : [], _every_edits: several ? edits : [], _worker: several ? facts.worker : "",
     });
     leave = render({ model, el: host });
+    came.model = model;
     const single = tiles[visible];
     for (const button of document.querySelectorAll("#save button")) {
       if (button instanceof HTMLButtonElement) button.disabled = busy || (sample && button.id !== "handout") || (button.id === "world" && !single.placed);

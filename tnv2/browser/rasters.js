@@ -11,7 +11,7 @@ import { systemOf, toPixels, toWorld } from "./places.js";
 
 const LARGEST = 4096; // pixels a side
 const IMAGE_ID = /(AOI_\d+_[A-Za-z]+)_(?:.*_)?(img\d+)$/; // SpaceNet's
-const COMPRESSIONS = [1, 5, 7, 8, 32946, 32773, 50000]; // none, LZW, JPEG, deflate twice, PackBits, Zstandard
+const ZSTANDARD = 50000, COMPRESSIONS = [1, 5, 7, 8, 32946, 32773, ZSTANDARD]; // none, LZW, JPEG, deflate twice, PackBits
 const ALPHA = [1, 2], MASK = 4; // extra samples and new subfile types that say where an image is
 const MINISBLACK = 1, RGB = 2, PALETTE = 3; // photometric interpretations
 
@@ -53,7 +53,10 @@ async function readBitmap(file, png) {
 
 /** @param {File} file @returns {Promise<Opened>} */
 async function openTiff(file) {
-  const { GeoTIFF } = /** @type {*} */ (globalThis);
+  const { GeoTIFF, fzstd } = /** @type {*} */ (globalThis);
+  GeoTIFF.addDecoder(ZSTANDARD, async () => class extends GeoTIFF.BaseDecoder { // its own would fetch, which the page may not
+    decodeBlock(/** @type {ArrayBuffer} */ block) { return fzstd.decompress(new Uint8Array(block)).slice().buffer; }
+  });
   let tiff, image;
   try {
     tiff = await GeoTIFF.fromBlob(file);

@@ -130,7 +130,9 @@ def licences() -> str:
     texts = {name: package_file(name, file).decode().strip() for name, (_, _, file) in PACKAGES.items() if file}
     _, _, terms = texts["fzstd"].partition("\n\nPermission")  # ONNX Runtime's archive names the MIT License, and has no copy
     texts["onnxruntime-web"] = f"MIT License\n\nCopyright (c) Microsoft Corporation\n\nPermission{terms}"
-    lines = "".join(f"<h3>{name} {PACKAGES[name][0]}</h3><pre>{html.escape(text)}</pre>" for name, text in texts.items())
+    lines = "".join(
+        f'<h2>{name} {PACKAGES[name][0]}</h2><pre tabindex="0">{html.escape(text)}</pre>' for name, text in texts.items()
+    )
     return (
         "<p>tnv2 and the weights: BSD 3-Clause. The sample tile is drawn by tnv2. ONNX Runtime's WebAssembly and geotiff "
         f"have in them what their projects list as third-party notices.</p>{lines}"
