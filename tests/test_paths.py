@@ -85,6 +85,11 @@ def listed(tile, model):
         read_manifest("~/new")
 
 
+def named_wrongly(tile, model):
+    with pytest.raises(ValueError, match=re.escape(str(Path.home() / "a.txt"))):
+        tnv2.save_page("~/a.txt", "~/a.safetensors")
+
+
 def handed_out(tile, model):
     tnv2.ThresholdTuner(tile, tnv2.Probabilities(tile.truth > 0, tile.truth < 0)).save_handout("~/new/a.html")
 
@@ -113,6 +118,7 @@ READERS = {
     "Recipe.load": lambda tile, model: tnv2.Recipe.load("~/a.json"),
     "Recipes.load": lambda tile, model: tnv2.Recipes.load("~/all.json"),
     "sweep": lambda tile, model: tnv2.sweep("~/maps.npy", tile.truth, seed=0.5, distance=0),
+    "save_page": named_wrongly,
     "source": lambda tile, model: source("~/a.csv").read_bytes(),
     "train": other_settings,
     "truth_of": lambda tile, model: truth_of(FOOTPRINTS, tile.georeference, NAME, tile.shape),

@@ -18,6 +18,8 @@ import { render } from "./tuner.js";
 const KEPT = /** @type {const} */ (["mask", "seed", "border", "distance", "min_area", "show", "under", "opacity", "outlines", "things"]);
 const EMPTY = { _name: "", _shape: [], _pictures: {}, _building: nothing(), _border: nothing(), _truth: nothing(), _pixel_area: null };
 
+const READY = "Ready for your tiles. What you see is a sample.";
+
 function nothing() {
   return new DataView(new ArrayBuffer(0));
 }
@@ -85,7 +87,7 @@ export async function openPage(keepMaps) {
       where = place;
       came.ready = { where, why, seconds };
       at("engine").textContent = `${where} (${why}); it was ready after ${seconds.toFixed(1)} s.`;
-      if (!busy) said.textContent = "Ready for your tiles.";
+      if (!busy && sample) said.textContent = READY;
     },
     note: ({ text }) => note(text),
     progress: ({ name, done, total, seconds }) => {
@@ -182,7 +184,7 @@ export async function openPage(keepMaps) {
       sample = true;
       model = pageModel({});
       notes.replaceChildren();
-      said.textContent = "Ready for your tiles.";
+      said.textContent = READY;
       show(0);
     },
   };
@@ -191,7 +193,7 @@ export async function openPage(keepMaps) {
   at("off").remove();
   at("page").hidden = false;
   show(0);
-  came.painted = performance.now();
+  came.first = performance.now();
   said.textContent = "The network is starting \u2026";
   const parts = { runtime: textOf("runtime"), wasm: textOf("wasm"), model: textOf("network"), channels: facts.channels, gpu: true };
   worker.postMessage({ kind: "start", parts, keepMaps });
