@@ -294,6 +294,39 @@ def test_knows_where_nothing_was_seen(fresh, model, tmp_path, how):
     assert not fresh.maps(how, (192, 224))[0][:40].any()
 
 
+PLACES = {
+    "point": ("EPSG:32611", (0.3, 0, 665_000, 0, -0.3, 4_005_000), {"AREA_OR_POINT": "Point"}),
+    "turned": ("EPSG:32611", (0.27, 0.13, 665_000, 0.13, -0.27, 4_005_000), {}),
+    "south": ("EPSG:32755", (0.5, 0, 333_000, 0, -0.5, 5_820_000), {}),
+    "web": ("EPSG:3857", (0.4, 0, -12_830_000, 0, -0.4, 4_320_000), {}),
+    "degrees": ("EPSG:4326", (2.7e-6, 0, -115.2, 0, -2.7e-6, 36.2), {}),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_lies_where_gdal_says(fresh, model, tmp_path, case):
+    crs, transform, tags = PLACES[case]
+    path = tmp_path / f"{case}.tif"
+    with rasterio.open(path, "w", driver="GTiff", height=96, width=128, count=3, dtype="uint16", crs=crs,
+                       transform=rasterio.Affine(*transform)) as file:  # fmt: skip
+        file.update_tags(**tags)
+        file.write(np.moveaxis(sample_tiles()[2].rgb[200:296, 200:328], 2, 0))
+    assert fresh.drop(path) == []
+    tile = read_tile(path)
+    np.testing.assert_allclose(
+        [float(line) for line in fresh.saved("world", tmp_path).read_text().split()][4:],
+        tile.georeference.to_world([(0.5, 0.5)])[0], rtol=1e-12,
+    )  # fmt: skip
+    check_equal(fresh, model, [path])
+    fresh.page.locator("input[type=number][data-name=min_area]").fill("0")
+    fresh.page.wait_for_timeout(100)
+    drawn = geopandas.read_file(fresh.saved("geojson", tmp_path)).to_crs(crs)
+    assert len(drawn) == fresh.count() > 0
+    corners = tile.georeference.to_pixels(drawn.get_coordinates())
+    assert np.abs(corners - corners.round()).max() < 0.05  # 7 decimals of a degree are 1 cm
+    assert drawn["area_m2"].sum() == pytest.approx(drawn.to_crs(drawn.estimate_utm_crs()).area.sum(), rel=0.003)
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_reads_pictures(fresh, model, tmp_path, suffix):
     path = tmp_path / f"picture.{suffix}"
@@ -495,6 +528,12 @@ def test_saves_what_python_would(tuned, model, tmp_path):
     other.wait_for_selector(".tnv2-count")
     assert other.inner_text(".tnv2-count") == f"{labels.max()} buildings"
     other.close()
+
+
+def test_polygons_without_a_place_are_told(fresh, tmp_path):
+    fresh.drop(written(tmp_path / "nowhere.tif"))
+    fresh.saved("geojson", tmp_path)
+    assert "maps misplace them" in fresh.page.locator("#notes li").last.inner_text()
 
 
 def test_hand_edits_go_with_it(tuned, tmp_path):

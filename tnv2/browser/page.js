@@ -190,8 +190,6 @@ export async function openPage(keepMaps) {
   };
   for (const [id, act] of Object.entries(acts)) at(id).addEventListener("click", () => { remember(); act(); });
 
-  at("off").remove();
-  at("page").hidden = false;
   show(0);
   came.first = performance.now();
   said.textContent = "The network is starting \u2026";

@@ -165,6 +165,7 @@ function view(bytes) {
 async function save(what, found) {
   const labelled = found.map(({ at, ...labels }) => ({ ...tiles[at], ...labels }));
   const [{ name, labels, height, width, place, count }] = labelled;
+  for (const tile of labelled) if (what === "geojson" && !tile.place) note(`${tile.name} has no known place: its polygons are in pixels, and maps misplace them.`);
   if (what === "geojson") return { name: labelled.length > 1 ? "buildings" : name, suffix: "geojson", blob: new Blob([geojsonOf(labelled)], { type: "application/geo+json" }) };
   if (what === "world") return { name, suffix: "pgw", blob: new Blob([worldFile(/** @type {import("./places.js").Place} */ (place))], { type: "text/plain" }) };
   if (count > 65535) throw new Error("there are more buildings than a 16-bit picture has numbers; raise min px");

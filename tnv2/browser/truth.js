@@ -54,10 +54,11 @@ export function labelsOf({ epsg, buildings }, place, height, width) {
   const /** @type {(position: [number, number]) => [number, number]} */ move = ([x, y]) => (pixels && system ? pixels(...system(x, y)) : [x, y]);
   const here = buildings.map((polygons) => polygons.map((rings) => rings.map((ring) => ring.map(move)))).filter((polygons) => meets(polygons, height, width));
   if (!here.length) return buildings.length ? null : new Int32Array(height * width);
-  const inside = here.map((polygons) => covered(polygons, height, width));
-  const order = inside.map((_, n) => n).sort((a, b) => inside[b].length - inside[a].length || a - b);
+  const runs = here.map((polygons) => covered(polygons, height, width));
+  const areas = runs.map((each) => each.reduce((sum, [, first, end]) => sum + end - first, 0));
+  const order = areas.map((_, n) => n).sort((a, b) => areas[b] - areas[a] || a - b);
   const labels = new Int32Array(height * width), numbers = new Int32Array(here.length + 1);
-  for (const n of order) for (const place of inside[n]) labels[place] = n + 1;
+  for (const n of order) for (const [row, first, end] of runs[n]) labels.fill(n + 1, row * width + first, row * width + end);
   for (const label of labels) numbers[label] = 1;
   for (let n = 1, next = 0; n < numbers.length; n++) numbers[n] = numbers[n] ? ++next : 0;
   numbers[0] = 0;
@@ -77,10 +78,11 @@ function meets(polygons, height, width) {
   return right > EDGE && bottom > EDGE && left < width - EDGE && top < height - EDGE;
 }
 
-/** The pixels whose centres are inside any of the polygons: inside one is what an odd number of its rings is around.
- * @param {Building} polygons @param {number} height @param {number} width @returns {number[]} */
+/** The pixels whose centres are inside any of the polygons, as runs that do not overlap: inside one is what an odd number of its
+ * rings is around. @param {Building} polygons @param {number} height @param {number} width
+ * @returns {[row: number, first: number, end: number][]} */
 function covered(polygons, height, width) {
-  const /** @type {Set<number>} */ found = new Set();
+  const /** @type {[first: number, end: number][][]} */ rows = [];
   for (const rings of polygons) {
     const /** @type {number[][]} */ crossings = [];
     for (const ring of rings) {
@@ -94,9 +96,17 @@ function covered(polygons, height, width) {
       xs.sort((a, b) => a - b);
       for (let k = 0; k + 1 < xs.length; k += 2) {
         const first = Math.max(0, Math.ceil(xs[k] - 0.5 - NUDGE[0])), end = Math.min(width, Math.ceil(xs[k + 1] - 0.5 - NUDGE[0]));
-        for (let column = first; column < end; column++) found.add(row * width + column);
+        if (first < end) (rows[row] ??= []).push([first, end]);
       }
     });
   }
-  return [...found];
+  return rows.flatMap((spans, row) => {
+    const /** @type {[number, number, number][]} */ merged = [];
+    for (const [first, end] of spans.sort((a, b) => a[0] - b[0])) {
+      const last = merged[merged.length - 1];
+      if (last && first <= last[2]) last[2] = Math.max(last[2], end);
+      else merged.push([row, first, end]);
+    }
+    return merged;
+  });
 }

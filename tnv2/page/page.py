@@ -47,11 +47,12 @@ def save_page(path: PathLike, model: TernausNetV2 | PathLike = "mini") -> None:
     path = checked_path(path, ".html", ".htm")
     model = as_model(model)
     origin = getattr(model, "origin", {"weights": "", "sha256": ""})
+    name = Path(origin["weights"]).name  # without the folders of this computer
     tile = sample_tiles()[0]
     tuner = ThresholdTuner(tile, predict(model, tile, precision="float32"), model.thresholds)
     facts = {
         "channels": model.settings["num_input_channels"],
-        "weights": origin["weights"],
+        "weights": name,
         "sha256": origin["sha256"],
         "worker": WORKER,
         "versions": {"tnv2": version(), "onnxruntime-web": PACKAGES["onnxruntime-web"][0]},
@@ -61,7 +62,7 @@ def save_page(path: PathLike, model: TernausNetV2 | PathLike = "mini") -> None:
     parts = {
         "policy": POLICY.format(digest=base64.b64encode(hashlib.sha256(module.encode()).digest()).decode()),
         "css": source("page.css") + source("tuner.css"),
-        "name": html.escape(origin["weights"] or "without a name"),
+        "name": html.escape(name or "without a name"),
         "size": f"{sum(each.numel() for each in model.parameters()) / 1e6:.1f}",
         "licences": licences(),
         "version": html.escape(version()),
