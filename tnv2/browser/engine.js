@@ -9,7 +9,8 @@
 /** @typedef {{ mask: number, seed: number, border: number, min_area: number, distance: number }} Thresholds */
 
 /** Of nine bits, those of a pixel and its neighbours row by row: the neighbours' in the order of workspace's steps. */
-const IN_ORDER = Uint8Array.from({ length: 512 }, (_, near) => [1, 3, 5, 7, 0, 2, 6, 8].reduce((bits, from, to) => bits | (near >> from & 1) << to, 0));
+const IN_ORDER = Uint8Array.from({ length: 512 }, (_, near) => (
+  [1, 3, 5, 7, 0, 2, 6, 8].reduce((bits, from, to) => bits | (near >> from & 1) << to, 0)));
 
 /** @param {number} width @param {number} height */
 export function workspace(width, height) {
@@ -19,8 +20,7 @@ export function workspace(width, height) {
   const groups = height * ((width + 1) >> 1) + 2; // no more runs can be in its rows
   return {
     width, height, stride,
-    values: new Uint8Array(size + 16), valued: /** @type {Uint8Array | null} */ (null), // the building map with the border, and whose it is
-    peaks: new Uint8Array((size >> 4) + 1), // the highest of 16 values: most pixels are nobody's, and are passed by in blocks
+    values: /** @type {Uint8Array} */ (new Uint8Array(0)), peaks: /** @type {Uint8Array} */ (new Uint8Array(0)), // as frame has them
     labels: new Int32Array(size), // 1..count in raster order, 0 for background
     blocks: new Uint8Array((size >> 4) + 1), // 1 where one of 16 pixels may have a label
     count: 0,
@@ -32,16 +32,17 @@ export function workspace(width, height) {
     parents: new Int32Array(groups), // of each run its group, which has the number of its first run
     seeds: 0, groups: 0, // how many pixels and runs there are
     ahead: new Int32Array(area), held: new Uint8Array(area), path: new Int32Array(64), // of the heap that is played
-    sown: new Uint8Array((size >> 3) + 4), free: new Uint8Array((size >> 3) + 4), // a bit a pixel: of a seed; of the region and nobody's yet
-    steps: Int32Array.of(-stride, -1, 1, stride, -stride - 1, -stride + 1, stride - 1, stride + 1), // to the neighbours, in the flood's order
+    sown: new Uint8Array((size >> 3) + 4), free: new Uint8Array((size >> 3) + 4), // bits: of a seed; in the region, nobody's yet
+    steps: Int32Array.of(-stride, -1, 1, stride, -stride - 1, -stride + 1, stride - 1, stride + 1), // in the flood's order
     queue: new Int32Array(area), takers: new Int32Array(area), taken: 0, // where the flood went, in its order, and for which group
-    numbers: new Int32Array(groups), numbered: new Int32Array(groups), fresh: true, // of each group; those that the labels have; no labels yet
+    numbers: new Int32Array(groups), // of each group its label, 0 where it is too small
+    numbered: new Int32Array(groups), fresh: true, // the numbers that the labels have, and whether the seeds are newer
     sizes: new Int32Array(groups), firsts: new Int32Array(groups), // of each group: its pixels, and the first of them
     seedSizes: new Int32Array(groups), seedFirsts: new Int32Array(groups), // the same of its seed alone
-    depths: /** @type {Int32Array | null} */ (null), deep: -1, // of each pixel, and the mask threshold of their region
+    depths: /** @type {Int32Array | null} */ (null), deep: NaN, // of each pixel, and the mask threshold of their region
     seeded: "", flooded: "", // what the seeds and the flood were last made from
     dimmed: /** @type {Int32Array | null} */ (null), // a background without the share that a tint takes
-    under: /** @type {Pixels | null} */ (null), opacity: 0, // what that was last made from
+    under: /** @type {Pixels | null} */ (null), opacity: NaN, // what that was last made from
   };
 }
 
@@ -50,7 +51,7 @@ export function workspace(width, height) {
  * new minimum area renumbers alone.
  * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array | null} border @param {Thresholds} thresholds */
 export function label(space, building, border, { mask, seed, border: limit, min_area, distance }) {
-  if (space.valued !== building) frame(space, building);
+  ({ values: space.values, peaks: space.peaks } = frame(space, building));
   const seeded = `${Math.max(mask, seed)} ${limit} ${distance ? `${distance} ${mask}` : ""}`, flooded = `${seeded} ${mask}`;
   if (space.seeded !== seeded) {
     const depths = distance ? squaredDepths(space, building, mask) : null;
@@ -266,20 +267,25 @@ function three(bits, i) {
   return (bits[i >> 3] | bits[(i >> 3) + 1] << 8) >> (i & 7) & 7;
 }
 
-/** Copy a map into space.values, inside the border, with its peaks. @param {Workspace} space @param {Uint8Array} building */
-function frame(space, building) {
-  const { width, height, stride, values, peaks } = space;
+/** A map with the border round it, and the highest of each 16 of its values: most pixels are nobody's, and are passed by in
+ * blocks. It is kept as long as the map is: a worker goes round many. @param {Workspace} space @param {Uint8Array} building */
+function frame({ width, height, stride }, building) {
+  const known = FRAMES.get(building);
+  if (known) return known;
+  const values = new Uint8Array(stride * (height + 2) + 16), peaks = new Uint8Array(values.length >> 4);
   for (let row = 0; row < height; row++) values.set(building.subarray(row * width, (row + 1) * width), (row + 1) * stride + 1);
-  for (let block = 0; block < peaks.length; block++) {
-    peaks[block] = peakOf(values, block << 4);
-  }
-  space.valued = building;
+  for (let block = 0; block < peaks.length; block++) peaks[block] = peakOf(values, block << 4);
+  FRAMES.set(building, { values, peaks });
+  return { values, peaks };
 }
+
+/** @type {WeakMap<Uint8Array, { values: Uint8Array, peaks: Uint8Array }>} */
+const FRAMES = new WeakMap();
 
 /** The highest of 16 values from the first on. @param {Uint8Array} values @param {number} first */
 function peakOf(values, first) {
   let peak = 0;
-  for (let i = first, end = Math.min(i + 16, values.length); i < end; i++) if (values[i] > peak) peak = values[i];
+  for (let i = first; i < first + 16; i++) if (values[i] > peak) peak = values[i];
   return peak;
 }
 
