@@ -46,18 +46,33 @@ def jupyterlab(folder):
     quiet = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    places = {"JUPYTERLAB_SETTINGS_DIR": folder / "settings", "JUPYTERLAB_WORKSPACES_DIR": folder / "workspaces"}
+    with jupyter(folder, "jupyterlab", "--LabApp.expose_app_in_browser=True", **places) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def jupyter(folder, module, *options, **environment):
+    """Yield the address of a Jupyter server of ``folder`` whose pages are those of jupyterlab or notebook."""
+    command = [sys.executable, "-m", module, "--allow-root", f"--IdentityProvider.token={TOKEN}"]
+    command += ["--ip=127.0.0.1", f"--ServerApp.root_dir={folder}", *options]
+    with running(folder, command, f"/api/status?token={TOKEN}", environment) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def running(folder, command, ready, environment=None):
+    """Yield the address of a server that a command starts with a port of its own, once it answers at ``ready``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"),
-        *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"),
-    ]
-    places = {"JUPYTERLAB_SETTINGS_DIR": folder / "settings", "JUPYTERLAB_WORKSPACES_DIR": folder / "workspaces"}
+    command = [*command, "--no-browser", f"--port={port}"]
     log = (folder / "log").open("w")
-    server = subprocess.Popen(command, env={**os.environ, **places}, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+    server = subprocess.Popen(
+        command, env={**os.environ, **(environment or {})}, stdout=log, stderr=subprocess.STDOUT, cwd=folder
+    )
     try:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/api/status?token={TOKEN}"), 60)
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}{ready}"), 60)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()

@@ -378,6 +378,59 @@ tuner = tnv2.ThresholdTuner(list(tiles), list(maps), START)
 tuner"""
 
 
+def test_memory_stays_flat_over_ten_thousand_changes_and_a_thousand_edits(browser, tuner, tmp_path):
+    """Without a worker, so that what counts all tiles is in the page as well; all edits are undone."""
+    opened = browser.new_page(viewport={"width": 1100, "height": 1000}, offline=True)
+    opened.add_init_script("window.Worker = class { constructor() { throw new Error('no workers here'); } };")
+    page, devtools = Page(opened, tuner, tmp_path), opened.context.new_cdp_session(opened)
+    opened.locator(".tnv2-mending summary").click()
+    told, sizes = [], []
+    for changes, edits in ((1_000, 34), (10_000, 168)):  # edits of each tile
+        told += opened.evaluate(
+            """async ([changes, edits]) => {
+                const frame = () => new Promise(requestAnimationFrame), told = [];
+                for (const thumb of document.querySelectorAll(".tnv2-thumb")) {
+                    thumb.click();
+                    const slider = document.querySelector("input[type=range][data-name=mask]");
+                    for (let n = 0; n < changes / 6; n++) {
+                        slider.value = 0.2 + 0.006 * (n % 100);
+                        slider.dispatchEvent(new Event("input", { bubbles: true }));
+                        if (n % 40 === 0) await frame();
+                    }
+                    const stage = document.querySelector(".tnv2-frame"), undo = document.querySelector(".tnv2-steps button");
+                    const { left, top, width, height } = stage.getBoundingClientRect();
+                    const tools = document.querySelectorAll(".tnv2-tools button");
+                    stage.setPointerCapture = stage.hasPointerCapture = () => {};
+                    const fire = (name, x, y) => stage.dispatchEvent(new PointerEvent(name, { clientX: left + x * width,
+                        clientY: top + y * height, pointerId: 1, isPrimary: true, bubbles: true, button: 0 }));
+                    for (let n = 0; n < edits; n += 2) { // a building is drawn, and deleted again
+                        tools[4].click();
+                        fire("pointerdown", 0.3, 0.3);
+                        for (const [x, y] of [[0.6, 0.3], [0.6, 0.6], [0.3, 0.6]]) fire("pointermove", x, y);
+                        fire("pointerup", 0.3, 0.6);
+                        tools[1].click();
+                        fire("pointerdown", 0.45, 0.45); fire("pointerup", 0.45, 0.45);
+                        if (n % 20 === 0) await frame();
+                    }
+                    await new Promise((resolve) => setTimeout(resolve, 100));
+                    told.push(document.querySelector(".tnv2-state").textContent);
+                    for (let n = 0; n < edits; n++) undo.click();
+                }
+                await new Promise((resolve) => setTimeout(resolve, 1000)); // the lists of errors are written after a rest
+                return told;
+            }""",
+            [changes, edits],
+        )
+        page.settled()
+        devtools.send("HeapProfiler.collectGarbage")
+        used = devtools.send("Runtime.getHeapUsage")
+        sizes.append(used["usedSize"] + used["backingStorageSize"])
+    assert told == ["34 edits"] * 6 + ["168 edits"] * 6
+    assert sizes[1] < sizes[0] + 1_000_000, sizes
+    assert page.errors == []
+    opened.close()
+
+
 def test_jupyterlab_and_python_hear_of_each_other(browser, tmp_path):
     cell = CELL.format(tests=str(ROOT / "tests"), widgets=str(ROOT / "tests" / "widgets"))
     with notebook(browser, tmp_path, cell, ".tnv2-strip[aria-busy=false]") as opened:

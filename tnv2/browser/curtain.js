@@ -109,6 +109,7 @@ export function createCurtain({ frame, canvas, layers, place }, width, height, k
 function createSide(width, height) {
   const layer = element("canvas", { width, height }), node = element("div", { className: "tnv2-side" }, layer);
   layer.setAttribute("aria-hidden", "true");
-  const context = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d")), image = context.createImageData(width, height);
+  const context = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d", { willReadFrequently: true })); // as the stage's
+  const image = context.createImageData(width, height);
   return { node, layer, context, image, pixels: new Uint32Array(image.data.buffer), looks: "", told: "" };
 }

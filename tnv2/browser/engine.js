@@ -8,34 +8,41 @@
 /** @typedef {Uint32Array} Pixels one RGBA pixel an element, as ImageData has them */
 /** @typedef {{ mask: number, seed: number, border: number, min_area: number, distance: number }} Thresholds */
 
+/** Of nine bits, those of a pixel and its neighbours row by row: the neighbours' in the order of workspace's steps. */
+const IN_ORDER = Uint8Array.from({ length: 512 }, (_, near) => (
+  [1, 3, 5, 7, 0, 2, 6, 8].reduce((bits, from, to) => bits | (near >> from & 1) << to, 0)));
+
 /** @param {number} width @param {number} height */
 export function workspace(width, height) {
   const stride = width + 2;
   const size = stride * (height + 2);
   const area = width * height;
-  const groups = (area >> 1) + 2; // 4-connected groups cannot be more
+  const groups = height * ((width + 1) >> 1) + 2; // no more runs can be in its rows
   return {
     width, height, stride,
-    values: new Uint8Array(size), valued: /** @type {Uint8Array | null} */ (null), // the building map with the border, and whose it is
-    grown: new Int32Array(size), // the flood's groups, before small ones are dropped
+    values: /** @type {Uint8Array} */ (new Uint8Array(0)), peaks: /** @type {Uint8Array} */ (new Uint8Array(0)), // as frame has them
     labels: new Int32Array(size), // 1..count in raster order, 0 for background
+    blocks: new Uint8Array((size >> 4) + 1), // 1 where one of 16 pixels may have a label
     count: 0,
     areas: new Int32Array(groups), // areas[label] in pixels, once labelled
     inks: /** @type {Int32Array | null} */ (null), // of each label the number that its colour goes by; its own where there are none
-    markers: new Int32Array(area), groupOf: new Int32Array(area), // where the seeds' pixels are, and in which group
-    rim: new Uint8Array(area), // 1 where a seed's pixel has a neighbour that is none: only from there a flood can start
-    seeds: 0, groups: 0, // how many pixels and groups these are
+    markers: new Int32Array(area), // where the seeds' pixels are
+    rim: new Int32Array(area), // their groups where they have a neighbour that is none: only from there a flood can start; else 0
+    starts: new Int32Array(groups), ends: new Int32Array(groups), // their runs in rows, from the first pixel to behind the last
+    parents: new Int32Array(groups), // of each run its group, which has the number of its first run
+    seeds: 0, groups: 0, // how many pixels and runs there are
     ahead: new Int32Array(area), held: new Uint8Array(area), path: new Int32Array(64), // of the heap that is played
-    queue: new Int32Array(area), taken: 0, // where the flood went, in its order
-    parents: new Int32Array(groups), numbers: new Int32Array(groups),
+    sown: new Uint8Array((size >> 3) + 4), free: new Uint8Array((size >> 3) + 4), // bits: of a seed; in the region, nobody's yet
+    steps: Int32Array.of(-stride, -1, 1, stride, -stride - 1, -stride + 1, stride - 1, stride + 1), // in the flood's order
+    queue: new Int32Array(area), takers: new Int32Array(area), taken: 0, // where the flood went, in its order, and for which group
+    numbers: new Int32Array(groups), // of each group its label, 0 where it is too small
+    numbered: new Int32Array(groups), fresh: true, // the numbers that the labels have, and whether the seeds are newer
     sizes: new Int32Array(groups), firsts: new Int32Array(groups), // of each group: its pixels, and the first of them
     seedSizes: new Int32Array(groups), seedFirsts: new Int32Array(groups), // the same of its seed alone
-    seedBlocks: new Uint8Array((size >> 4) + 1), blocks: new Uint8Array((size >> 4) + 1), // 1 where one of 16 pixels is grown
-    numbered: new Int32Array(groups), fresh: true, // the numbers that the labels have, and whether the seeds are newer
-    depths: /** @type {Int32Array | null} */ (null), deep: -1, // of each pixel, and the mask threshold of their region
+    depths: /** @type {Int32Array | null} */ (null), deep: NaN, // of each pixel, and the mask threshold of their region
     seeded: "", flooded: "", // what the seeds and the flood were last made from
     dimmed: /** @type {Int32Array | null} */ (null), // a background without the share that a tint takes
-    under: /** @type {Pixels | null} */ (null), opacity: 0, // what that was last made from
+    under: /** @type {Pixels | null} */ (null), opacity: NaN, // what that was last made from
   };
 }
 
@@ -44,15 +51,16 @@ export function workspace(width, height) {
  * new minimum area renumbers alone.
  * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array | null} border @param {Thresholds} thresholds */
 export function label(space, building, border, { mask, seed, border: limit, min_area, distance }) {
+  ({ values: space.values, peaks: space.peaks } = frame(space, building));
   const seeded = `${Math.max(mask, seed)} ${limit} ${distance ? `${distance} ${mask}` : ""}`, flooded = `${seeded} ${mask}`;
   if (space.seeded !== seeded) {
     const depths = distance ? squaredDepths(space, building, mask) : null;
     connectSeeds(space, building, border, Math.max(mask, seed), limit, depths, distance * distance);
   }
-  if (space.flooded !== flooded) flood(space, building, mask);
+  if (space.flooded !== flooded) flood(space, leastAbove(mask));
   space.seeded = seeded;
   space.flooded = flooded;
-  renumber(space, min_area);
+  renumber(space, leastAbove(mask), min_area);
   return space;
 }
 
@@ -66,47 +74,57 @@ function table(test, threshold) {
 /** @type {(p: number, limit: number) => boolean} */
 const above = (p, limit) => p > limit, below = (p, limit) => p < limit;
 
-/** List the seeds' pixels in raster order, the 4-connected group of each, and whether it lies at the rim.
+/** The least of the 256 values whose probability is above a threshold, 256 where none is. @param {number} threshold */
+function leastAbove(threshold) {
+  const least = table(above, threshold).indexOf(1);
+  return least < 0 ? 256 : least;
+}
+
+/** List the seeds' pixels in raster order, whether each lies at the rim, and the 4-connected groups of their runs in rows.
  * @param {Workspace} space @param {Uint8Array} building @param {Uint8Array | null} border @param {number} seed
- * @param {number} limit @param {Int32Array | null} depths @param {number} least of depths, squared; the seeds' are greater */
-function connectSeeds(space, building, border, seed, limit, depths, least) {
-  const { width, height, stride, grown: labels, parents, markers, groupOf, rim, seedSizes, seedFirsts, seedBlocks } = space;
-  const confident = table(above, seed), clear = border ? table(below, limit) : new Uint8Array(256).fill(1);
+ * @param {number} limit @param {Int32Array | null} depths @param {number} deepest of depths, squared; the seeds' are greater */
+function connectSeeds(space, building, border, seed, limit, depths, deepest) {
+  const { width, height, stride, values, peaks, labels, sown, parents, markers, rim, starts, ends, seedSizes, seedFirsts } = space;
+  const least = leastAbove(seed), clear = border ? table(below, limit) : new Uint8Array(256).fill(1);
   const borders = border ?? building;
   let groups = 0, count = 0;
-  for (let n = 0; n < space.seeds; n++) space.labels[markers[n]] = 0;
-  labels.fill(0);
-  for (let row = 0, from = 0; row < height; row++) {
-    for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, from++) {
-      if (!(confident[building[from]] & clear[borders[from]]) || (depths && depths[from] <= least)) continue;
-      markers[count++] = i;
-      const up = labels[i - stride], left = labels[i - 1];
-      if (up && left && up !== left) labels[i] = join(parents, up, left);
-      else if (up || left) labels[i] = up || left;
-      else { parents[++groups] = groups; labels[i] = groups; }
+  for (let n = 1; n <= space.groups; n++) labels.fill(0, starts[n], ends[n]);
+  sown.fill(0);
+  for (let row = 0, over = 1; row < height; row++) { // over: the first run that may touch from above
+    const first = (row + 1) * stride + 1, last = first + width, away = row * width - first, before = groups; // away: to the maps' pixel
+    for (let i = first; i < last;) {
+      if (peaks[i >> 4] < least) { i = (i | 15) + 1; continue; }
+      if (values[i] < least || !clear[borders[i + away]] || (depths && depths[i + away] <= deepest)) { i++; continue; }
+      const start = starts[++groups] = i;
+      do { markers[count++] = i; sown[i >> 3] |= 1 << (i & 7); i++; }
+      while (values[i] >= least && clear[borders[i + away]] && (!depths || depths[i + away] > deepest)); // the border's values are 0
+      ends[groups] = i;
+      parents[groups] = groups;
+      while (over <= before && ends[over] + stride <= start) over++;
+      for (let n = over; n <= before && starts[n] + stride < i; n++) join(parents, n, groups);
     }
+    over = before + 1;
   }
   seedSizes.fill(0, 0, groups + 1);
-  seedBlocks.fill(0);
-  // Neighbours mostly belong to one group, and share two of the three columns that are looked at.
-  let last = -1, found = 0, known = 0, left = 0, middle = 0, right = 0;
-  for (let n = 0; n < count; n++) {
-    const i = markers[n], id = labels[i];
-    if (id !== known) found = root(parents, known = id);
-    groupOf[n] = labels[i] = found;
-    seedBlocks[i >> 4] = 1;
-    if (!seedSizes[found]++) seedFirsts[found] = i;
-    if (i === last + 1) { left = middle; middle = right; } else {
-      left = labels[i - stride - 1] && labels[i - 1] && labels[i + stride - 1];
-      middle = labels[i - stride] && labels[i + stride];
-    }
-    right = labels[i - stride + 1] && labels[i + 1] && labels[i + stride + 1];
-    rim[n] = left && middle && right ? 0 : 1;
-    last = i;
+  for (let n = 1, to = 0; n <= groups; n++) {
+    const id = parents[n] = root(parents, n), start = starts[n], end = ends[n];
+    if (!seedSizes[id]) seedFirsts[id] = start;
+    seedSizes[id] += end - start;
+    to = findRim(space, start, end, id, to);
   }
   space.seeds = count;
   space.groups = groups;
   space.fresh = true;
+}
+
+/** Write a run's part of space.rim, and return where the next one's begins. @param {Workspace} space @param {number} start
+ * @param {number} end @param {number} id @param {number} to */
+function findRim({ stride, sown, rim }, start, end, id, to) {
+  for (let i = start; i < end; i++) {
+    const inside = i > start && i < end - 1 && (three(sown, i - stride - 1) & three(sown, i + stride - 1)) === 7;
+    rim[to++] = inside ? 0 : id;
+  }
+  return to;
 }
 
 /** How far each pixel of the region above mask is from the nearest outside it, squared, as depths.py has it; kept until the
@@ -168,42 +186,40 @@ function join(parents, a, b) {
   return Math.min(a, b);
 }
 
-/** Grow the seeds, which connectSeeds has put there, over the region above mask: markers in the order in which scikit-image's
- * heap hands out equals, which labels.py explains, then first in, first out.
- * @param {Workspace} space @param {Uint8Array} building @param {number} mask */
-function flood(space, building, mask) {
-  const { stride, values, grown: labels, markers, rim, held, ahead, queue, path, sizes, firsts, blocks, groups, seeds: count } = space;
-  const up = -stride, upLeft = -stride - 1, upRight = -stride + 1, down = stride, downLeft = stride - 1, downRight = stride + 1;
-  const inRegion = table(above, mask); // of 0 no pixel is, so the border is never flooded
-  if (space.valued !== building) frame(space, building);
-  for (let n = 0; n < space.taken; n++) space.labels[queue[n]] = 0;
-  if (!space.fresh) for (let n = 0; n < space.taken; n++) labels[queue[n]] = 0;
-  sizes.set(space.seedSizes.subarray(0, groups + 1));
-  firsts.set(space.seedFirsts.subarray(0, groups + 1));
-  blocks.set(space.seedBlocks);
+/** Grow the seeds, which connectSeeds has listed, over the region from a least value on: markers in the order in which
+ * scikit-image's heap hands out equals, which labels.py explains, then first in, first out.
+ * Each loop that takes time is a function of its own: one long function would be optimised late, and again for each loop.
+ * @param {Workspace} space @param {number} least */
+function flood(space, least) {
+  const { peaks, labels, free, queue, takers, groups } = space;
+  for (let n = 0; n < space.taken; n++) labels[queue[n]] = 0;
+  free.fill(0);
+  for (let block = 0; block < peaks.length; block++) if (peaks[block] >= least) release(space, block << 1, least);
+  space.sizes.set(space.seedSizes.subarray(0, groups + 1));
+  space.firsts.set(space.seedFirsts.subarray(0, groups + 1));
+  let tail = spreadMarkers(space);
+  for (let head = 0; head < tail; head++) tail = spread(space, queue[head], takers[head], tail);
+  space.taken = tail;
+}
+
+/** Free 16 pixels, those in the region and of no seed. @param {Workspace} space @param {number} byte their first one's
+ * @param {number} least */
+function release({ values, sown, free }, byte, least) {
+  for (let at = byte, i = byte << 3; at < byte + 2; at++) {
+    let bits = 0;
+    for (let k = 0; k < 8; k++, i++) bits |= (least - 1 - values[i]) >>> 31 << k;
+    free[at] = bits & ~sown[at];
+  }
+}
+
+/** Play the heap of markers and spread from each; return how many pixels these took. @param {Workspace} space */
+function spreadMarkers(space) {
+  const { markers, rim, held, ahead, path, seeds: count } = space;
   held.fill(1, 0, count);
-  let depth = 0, first = 0, end = 0, head = 0, tail = 0, last = count;
+  let depth = 0, first = 0, end = 0, tail = 0, last = count;
   for (let place = 0; place < count; place = 2 * place + 1) { path[depth++] = place; ahead[end++] = place; }
-  const /** @type {(next: number, id: number) => void} */ take = (next, id) => {
-    labels[next] = id;
-    blocks[next >> 4] = 1;
-    queue[tail++] = next;
-    sizes[id]++;
-    if (next < firsts[id]) firsts[id] = next;
-  };
-  const /** @type {(pixel: number) => void} */ spread = (pixel) => {
-    const id = labels[pixel];
-    if (!labels[pixel + up] && inRegion[values[pixel + up]]) take(pixel + up, id);
-    if (!labels[pixel - 1] && inRegion[values[pixel - 1]]) take(pixel - 1, id);
-    if (!labels[pixel + 1] && inRegion[values[pixel + 1]]) take(pixel + 1, id);
-    if (!labels[pixel + down] && inRegion[values[pixel + down]]) take(pixel + down, id);
-    if (!labels[pixel + upLeft] && inRegion[values[pixel + upLeft]]) take(pixel + upLeft, id);
-    if (!labels[pixel + upRight] && inRegion[values[pixel + upRight]]) take(pixel + upRight, id);
-    if (!labels[pixel + downLeft] && inRegion[values[pixel + downLeft]]) take(pixel + downLeft, id);
-    if (!labels[pixel + downRight] && inRegion[values[pixel + downRight]]) take(pixel + downRight, id);
-  };
   for (let n = 0; n < count; n++) {
-    const marker = ahead[first];
+    const marker = ahead[first], id = rim[marker];
     last--;
     if (last < count && held[last]) {
       held[last] = 0;
@@ -220,31 +236,63 @@ function flood(space, building, mask) {
         if (place < count && !held[place]) place++;
       }
     }
-    if (!rim[marker]) continue;
+    if (!id) continue;
     const before = tail;
-    spread(markers[marker]);
+    tail = spread(space, markers[marker], id, tail);
     last += tail - before;
   }
-  while (head < tail) spread(queue[head++]);
-  space.taken = tail;
+  return tail;
 }
 
-/** Copy a map into space.values, inside the border. @param {Workspace} space @param {Uint8Array} building */
-function frame(space, building) {
-  const { width, height, stride, values } = space;
+/** Give a pixel's free neighbours to its group, and put them in the queue behind `tail`; return its new end. It reads bits
+ * alone: what lies far apart in memory costs more than all else here.
+ * @param {Workspace} space @param {number} pixel @param {number} id @param {number} tail */
+function spread({ stride, steps, free, queue, takers, sizes, firsts }, pixel, id, tail) {
+  const near = three(free, pixel - stride - 1) | three(free, pixel - 1) << 3 | three(free, pixel + stride - 1) << 6;
+  let bits = IN_ORDER[near];
+  if (!bits) return tail;
+  for (; bits; bits &= bits - 1) {
+    const next = pixel + steps[31 - Math.clz32(bits & -bits)];
+    free[next >> 3] &= ~(1 << (next & 7));
+    takers[tail] = id;
+    queue[tail++] = next;
+    sizes[id]++;
+    if (next < firsts[id]) firsts[id] = next;
+  }
+  return tail;
+}
+
+/** The bits of three pixels from i on. @param {Uint8Array} bits @param {number} i */
+function three(bits, i) {
+  return (bits[i >> 3] | bits[(i >> 3) + 1] << 8) >> (i & 7) & 7;
+}
+
+/** A map with the border round it, and the highest of each 16 of its values: most pixels are nobody's, and are passed by in
+ * blocks. It is kept as long as the map is: a worker goes round many. @param {Workspace} space @param {Uint8Array} building */
+function frame({ width, height, stride }, building) {
+  const known = FRAMES.get(building);
+  if (known) return known;
+  const values = new Uint8Array(stride * (height + 2) + 16), peaks = new Uint8Array(values.length >> 4);
   for (let row = 0; row < height; row++) values.set(building.subarray(row * width, (row + 1) * width), (row + 1) * stride + 1);
-  space.valued = building;
+  for (let block = 0; block < peaks.length; block++) peaks[block] = peakOf(values, block << 4);
+  FRAMES.set(building, { values, peaks });
+  return { values, peaks };
+}
+
+/** @type {WeakMap<Uint8Array, { values: Uint8Array, peaks: Uint8Array }>} */
+const FRAMES = new WeakMap();
+
+/** The highest of 16 values from the first on. @param {Uint8Array} values @param {number} first */
+function peakOf(values, first) {
+  let peak = 0;
+  for (let i = first; i < first + 16; i++) if (values[i] > peak) peak = values[i];
+  return peak;
 }
 
 /** Drop instances under minArea pixels and number the others 1..count in raster order of their first pixels.
- * @param {Workspace} space @param {number} minArea */
-function renumber(space, minArea) {
-  if (space.inks) { // edits may have added buildings anywhere
-    space.labels.fill(0);
-    space.blocks.set(space.seedBlocks);
-    for (let n = 0; n < space.taken; n++) space.blocks[space.queue[n] >> 4] = 1;
-  }
-  const { grown, labels, areas, sizes, firsts, numbers, numbered, groups, markers, groupOf, seeds, queue, taken } = space;
+ * @param {Workspace} space @param {number} least of the region's values @param {number} minArea */
+function renumber(space, least, minArea) {
+  const { peaks, blocks, labels, areas, sizes, firsts, parents, starts, ends, numbers, numbered, groups, queue, takers, taken } = space;
   const kept = []; // sorted as numbers: by the first pixel, which no two groups share
   numbers.fill(0, 0, groups + 1);
   for (let id = 1; id <= groups; id++) if (sizes[id] && sizes[id] >= minArea) kept.push(firsts[id] * (groups + 1) + id);
@@ -254,10 +302,12 @@ function renumber(space, minArea) {
     areas[n + 1] = sizes[id];
   });
   space.count = kept.length;
+  for (let block = 0; block < peaks.length; block++) blocks[block] = peaks[block] < least ? 0 : 1;
+  if (space.inks) labels.fill(0); // edits may have added buildings anywhere
   let changed = space.fresh || space.inks !== null;
   for (let id = 1; id <= groups && !changed; id++) changed = numbers[id] !== numbered[id];
-  if (changed) for (let n = 0; n < seeds; n++) labels[markers[n]] = numbers[groupOf[n]];
-  for (let n = 0; n < taken; n++) labels[queue[n]] = numbers[grown[queue[n]]];
+  if (changed) for (let n = 1; n <= groups; n++) labels.fill(numbers[parents[n]], starts[n], ends[n]);
+  for (let n = 0; n < taken; n++) labels[queue[n]] = numbers[takers[n]];
   numbered.set(numbers.subarray(0, groups + 1));
   space.inks = null;
   space.fresh = false;

@@ -70,13 +70,16 @@ export function errorList(space, truth, centre, commit) {
 
 /** Each of the instances `ids` with its middle.
  * @param {import("./engine.js").Workspace} space @param {number[]} ids @returns {[number, Place][]} */
-function centres({ width, height, stride, labels, areas }, ids) {
-  const sums = new Map(ids.map((id) => [id, [0, 0]]));
+function centres({ width, height, stride, labels, blocks, count, areas }, ids) {
+  const rows = new Float64Array(count + 1), columns = new Float64Array(count + 1), wanted = new Uint8Array(count + 1);
+  for (const id of ids) wanted[id] = 1;
   for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const sum = sums.get(labels[(row + 1) * stride + 1 + column]);
-      if (sum) { sum[0] += row; sum[1] += column; }
+    const first = (row + 1) * stride + 1;
+    for (let i = first, end = first + width; i < end; i++) {
+      if (!blocks[i >> 4]) { i |= 15; continue; }
+      const id = labels[i];
+      if (wanted[id]) { rows[id] += row; columns[id] += i - first; }
     }
   }
-  return [...sums].map(([id, [rows, columns]]) => [id, [rows / areas[id], columns / areas[id]]]);
+  return ids.map((id) => [id, [rows[id] / areas[id], columns[id] / areas[id]]]);
 }

@@ -10,7 +10,7 @@ import { STATUS } from "./scores.js";
 /** Write the instances over a background: tinted by opacity, outlined in full colour.
  * @param {Workspace} space @param {Pixels} background @param {Pixels} pixels @param {Colour[]} palette @param {number} opacity */
 export function draw(space, background, pixels, palette, opacity, outlines = true) {
-  const { width, height, stride, labels, blocks, count } = space;
+  const { stride, labels, count } = space;
   const dimmed = dim(space, background, opacity);
   const solids = new Int32Array(count + 1), tints = new Int32Array(count + 1); // of each instance
   for (let id = 1; id <= count; id++) {
@@ -19,19 +19,37 @@ export function draw(space, background, pixels, palette, opacity, outlines = tru
     tints[id] = pixel(red * opacity, green * opacity, blue * opacity, 0);
   }
   pixels.set(background); // at once: most pixels are nobody's
+  eachRun(space, (start, end, to) => {
+    const id = labels[start];
+    drawRun(labels, stride, start, end, dimmed, pixels, to, outlines ? solids[id] : 0, tints[id]);
+  });
+}
+
+/** Visit the runs of the instances in rows, from the first pixel to behind the last; `to` is the first one's in the picture.
+ * @param {Workspace} space @param {(start: number, end: number, to: number) => void} visit */
+function eachRun({ width, height, stride, labels, blocks }, visit) {
   for (let row = 0; row < height; row++) {
-    const first = (row + 1) * stride + 1, away = row * width - first; // to the pixel in the picture
+    const first = (row + 1) * stride + 1, away = row * width - first;
     for (let i = first, end = first + width; i < end;) {
       const id = labels[i];
       if (!id) { i = blocks[i >> 4] ? i + 1 : (i | 15) + 1; continue; }
-      const solid = solids[id], tint = tints[id], start = i;
+      const start = i;
       while (labels[i] === id) i++; // the border has no label, so a run ends there
-      for (let at = start, above = start - stride, below = start + stride, to = start + away; at < i; at++, above++, below++, to++) {
-        pixels[to] = outlines && (labels[above] !== id || labels[below] !== id) ? solid : dimmed[to] + tint;
-      }
-      if (outlines) pixels[start + away] = pixels[i - 1 + away] = solid;
+      visit(start, i, start + away);
     }
   }
+}
+
+/** Write a run of an instance: dimmed and tinted, and solid, unless that is 0, at its ends and where other labels are above
+ * or below.
+ * @param {Int32Array} labels @param {number} stride @param {number} start @param {number} end @param {Int32Array} dimmed
+ * @param {Pixels} pixels @param {number} to the run's first in the picture @param {number} solid @param {number} tint */
+function drawRun(labels, stride, start, end, dimmed, pixels, to, solid, tint) {
+  const id = labels[start], last = to + end - start - 1;
+  for (let above = start - stride, below = start + stride, at = to; at <= last; above++, below++, at++) {
+    pixels[at] = solid && (labels[above] !== id || labels[below] !== id) ? solid : dimmed[at] + tint;
+  }
+  if (solid) pixels[to] = pixels[last] = solid;
 }
 
 /** The place of an instance's colour in the palette, taken round and round. @param {Workspace} space @param {number} id */
@@ -72,32 +90,51 @@ export function drawSeeds(space, background, pixels, palette, opacity) {
   }
 }
 
+/** @typedef {{ code: number, on: number, period: number, solid: number, tint: number }} Look of a fate */
+
 /** Write what happened to each building over a background, outlines in the patterns of STATUS. Footprints show where no
  * instance covers them, and as white dots under merged and split instances.
  * @param {Workspace} space @param {Footprints} known @param {Codes} codes @param {Pixels} background @param {Pixels} pixels
  * @param {number} opacity */
 export function drawErrors(space, known, codes, background, pixels, opacity, outlines = true) {
-  const { width, height, stride, labels } = space;
-  const { truth } = known;
-  const /** @type {({ on: number, period: number } & ReturnType<typeof ink>)[]} */ looks = [];
-  for (const { code, colour, on, off } of Object.values(STATUS)) looks[code] = { on, period: on + off, ...ink(colour, opacity) };
-  const /** @type {(code: number) => boolean} */ several = (code) => code === STATUS.merged.code || code === STATUS.split.code;
-  for (let row = 0, to = 0; row < height; row++) {
-    for (let i = (row + 1) * stride + 1, end = i + width; i < end; i++, to++) {
-      const id = labels[i], footprint = truth[to], under = background[to];
-      if (!id && !footprint) { pixels[to] = under; continue; }
-      const code = id ? codes.ofLabels[id] : codes.ofTruth[footprint];
-      const { on, period, solid, tint } = looks[code];
-      const column = to - row * width;
-      const footprintEdge = footprint && (column === 0 || column === width - 1 || row === 0 || row === height - 1
-        || truth[to - 1] !== footprint || truth[to + 1] !== footprint || truth[to - width] !== footprint || truth[to + width] !== footprint);
-      const edge = id ? labels[i - 1] !== id || labels[i + 1] !== id || labels[i - stride] !== id || labels[i + stride] !== id : footprintEdge;
-      if (edge && outlines && (row + column) % period < on) pixels[to] = solid;
-      else if (id && footprintEdge && several(code) && (row + column) % 2) pixels[to] = 0xffffffff;
-      else if (id || codes.ofTruth[footprint] !== STATUS.found.code) pixels[to] = tint(under);
-      else pixels[to] = under;
-    }
+  const { labels } = space, { runs } = known, dimmed = dim(space, background, opacity);
+  const /** @type {Look[]} */ looks = [];
+  for (const { code, colour: [red, green, blue], on, off } of Object.values(STATUS)) {
+    const solid = pixel(red, green, blue), tint = pixel(red * opacity, green * opacity, blue * opacity, 0);
+    looks[code] = { code, on: outlines ? on : 0, period: on + off, solid, tint };
   }
+  pixels.set(background);
+  for (let n = 0; n < runs.length; n += 3) drawMissed(space, known, n, looks[codes.ofTruth[runs[n + 2]]], dimmed, pixels);
+  eachRun(space, (start, end, to) => drawFate(space, known, start, end, to, looks[codes.ofLabels[labels[start]]], dimmed, pixels));
+}
+
+/** Write what instances leave of a footprint's run. @param {Workspace} space @param {Footprints} known @param {number} run
+ * @param {Look} look @param {Int32Array} dimmed @param {Pixels} pixels */
+function drawMissed({ width, stride, labels }, known, run, { code, on, period, solid, tint }, dimmed, pixels) {
+  const first = known.runs[run], end = known.runs[run + 1], row = Math.floor(first / width);
+  for (let to = first, i = (row + 1) * stride + 1 + first - row * width; to < end; to++, i++) {
+    if (labels[i]) continue;
+    if ((row + to - row * width) % period < on && atRim(known, width, to)) pixels[to] = solid;
+    else if (code !== STATUS.found.code) pixels[to] = dimmed[to] + tint;
+  }
+}
+
+/** Write an instance's run. @param {Workspace} space @param {Footprints} known @param {number} start @param {number} end
+ * @param {number} to the first one's pixel in the picture @param {Look} look @param {Int32Array} dimmed @param {Pixels} pixels */
+function drawFate({ width, stride, labels }, known, start, end, to, { code, on, period, solid, tint }, dimmed, pixels) {
+  const id = labels[start], several = code === STATUS.merged.code || code === STATUS.split.code, row = Math.floor(to / width);
+  for (let i = start, across = row + to - row * width; i < end; i++, to++, across++) {
+    const edge = i === start || i === end - 1 || labels[i - stride] !== id || labels[i + stride] !== id;
+    if (edge && across % period < on) pixels[to] = solid;
+    else pixels[to] = several && across % 2 && atRim(known, width, to) ? 0xffffffff : dimmed[to] + tint;
+  }
+}
+
+/** Whether a footprint has its rim at a pixel. @param {Footprints} known @param {number} width @param {number} to */
+function atRim({ truth }, width, to) {
+  const id = truth[to], column = to % width;
+  return id > 0 && (column === 0 || column === width - 1 || to < width || to >= truth.length - width
+    || truth[to - 1] !== id || truth[to + 1] !== id || truth[to - width] !== id || truth[to + width] !== id);
 }
 
 /** A colour as one opaque RGBA pixel, and as a glaze over another pixel. @param {Colour} colour @param {number} opacity */

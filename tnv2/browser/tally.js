@@ -26,7 +26,7 @@ export function createTally(tell, pause) {
     const { width, height, building, border, known } = tiles[at], size = `${width} ${height}`;
     const space = spaces.get(size) ?? workspace(width, height);
     spaces.set(size, space);
-    Object.assign(space, { seeded: "", flooded: "", deep: -1 }); // what it knows is of another tile
+    Object.assign(space, { seeded: "", flooded: "", deep: NaN }); // what it knows is of another tile
     label(space, building, border, thresholds);
     if (edits[at].length) mend(space, edits[at]);
     const { tp, fp, fn } = known ? match(space, known) : { tp: 0, fp: 0, fn: 0 };

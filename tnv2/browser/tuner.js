@@ -55,7 +55,8 @@ function renderTile({ model, el, kept }) {
   const /** @type {(pixel: Place | null) => void} */ point = (pixel) => { pointed = pixel; read(); };
   const stage = createStage(width, height, point), { frame, canvas, fit, zoomBy, centre } = stage;
   const /** @type {typeof centre} */ visit = (...place) => { centre(...place); frame.scrollIntoView({ block: "nearest" }); };
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  // Of pixels that are written whole: WebKit would keep them on the graphics card otherwise, and wait for it with each picture.
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   const readout = element("output", { className: "tnv2-readout" });
