@@ -128,7 +128,8 @@ def executed(path: Path, folder: Path) -> NotebookNode:
     client.extra_arguments = ["--log-level=ERROR"]
     client.execute()
     book.cells.pop()
-    return book
+    text = nbformat.writes(book).replace(f"{folder.resolve()}{os.sep}", "").replace(str(ROOT), "..")  # as from notebooks/
+    return nbformat.reads(text, as_version=4)
 
 
 def framed(book: NotebookNode, folder: Path, handouts: Path, lesson: str) -> NotebookNode:
@@ -145,8 +146,8 @@ def framed(book: NotebookNode, folder: Path, handouts: Path, lesson: str) -> Not
                     name = f"{lesson}-{number}.html"
                     (handouts / name).write_text(saved.read_text("utf-8").replace("</body>", TELL), "utf-8")
                     shown.append(new_output("display_data", {"text/html": frame(f"handouts/{name}", number)}))
-            elif not (live and "tnv2-still" in data.get("text/html", "")):
-                shown.append(output)
+            elif not (live and "tnv2-still" in data.get("text/html", "")) and data.get("text/html") != "":
+                shown.append(output)  # empty is what a progress bar leaves
         cell.outputs = shown
     return book
 

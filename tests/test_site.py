@@ -126,7 +126,7 @@ def opened(browser, site):
 
 
 @pytest.mark.parametrize("name", OWN)
-@pytest.mark.parametrize("options", [{}, PHONE, {"color_scheme": "dark"}], ids=["desk", "phone", "dark"])
+@pytest.mark.parametrize("options", [PHONE, {"color_scheme": "dark"}], ids=["light phone", "dark desk"])
 def test_pages_open_from_disk_fit_the_screen_and_axe_finds_nothing(opened, name, options):
     page = opened(name, **options)
     assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
@@ -136,7 +136,7 @@ def test_pages_open_from_disk_fit_the_screen_and_axe_finds_nothing(opened, name,
     if not script.is_file():
         pytest.skip("axe-core is not found; `npm install axe-core` gets it, or set TNV2_AXE to its axe.min.js")
     page.evaluate(script.read_text(encoding="utf-8"))
-    found = page.evaluate("async () => (await axe.run({ exclude: ['iframe'] })).violations")
+    found = page.evaluate("async () => (await axe.run({ exclude: ['iframe'] }, { preload: false })).violations")
     assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
 
 
