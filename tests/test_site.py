@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import pytest
 from bs4 import BeautifulSoup
 from conftest import unavailable
+from filelock import FileLock
 from lab import ROOT, wait_for
 
 LESSONS = ("00_start_here", "04_tune_and_score")
@@ -23,14 +24,23 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The folder of a site with two lessons."""
-    folder = tmp_path_factory.mktemp("built") / "site"
+    """The folder of a site with two lessons, built once where several processes share the tests."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built" / "site"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_name("lock")):
+        if not folder.exists():
+            build(folder)
+    return folder
+
+
+def build(folder):
+    """Write the site; skip where the page's runtime cannot be had."""
     command = [sys.executable, str(ROOT / "docs" / "build_site.py"), *LESSONS, "--out", str(folder)]
     done = subprocess.run(command, env=os.environ | {"TNV2_TILES": "nowhere"}, capture_output=True, text=True, timeout=600)
     if "could not be fetched by npm" in done.stderr or "Install it: pip install" in done.stderr:
         unavailable(f"the page cannot be built: {done.stderr.splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture(scope="module")
