@@ -179,13 +179,13 @@ class Linked:
         resources = {"title": title, "name": self.pages[self.source], "menu": MENU, **around}
         html, _ = exporter.from_notebook_node(book, resources)
         soup = BeautifulSoup(html, "html.parser")
-        for heading in soup.main.find_all(re.compile("^h[1-6]$")):
+        for heading in soup.select("main :is(h1, h2, h3, h4)"):
             heading["id"] = re.sub(r"[^\w\- ]", "", heading.get_text()).strip().lower().replace(" ", "-")  # as GitHub's
-        for tag in soup.main.find_all(["a", "img"]):
+        for tag in soup.select("main a, main img"):
             self.lead(tag, "href" if tag.name == "a" else "src")
-        for table in soup.main.find_all("table"):
-            table.wrap(soup.new_tag("div", attrs={"class": "wide", "role": "group", "aria-label": "table", "tabindex": 0}))
-        for cell in soup.main.find_all("th"):
+        for table in soup.select("main table"):
+            table.wrap(soup.new_tag("div", attrs={"class": "wide", "role": "group", "aria-label": "table", "tabindex": "0"}))
+        for cell in soup.select("main th"):
             if not cell.get_text(strip=True):
                 cell.name = "td"  # a heading without words is none
         return str(soup)
