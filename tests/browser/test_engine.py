@@ -155,14 +155,14 @@ def test_distances_of_a_real_tile_are_fast(page, real_maps):
 def test_equals_python_on_the_sample_tiles_maps(page, sample_maps):
     for probabilities in sample_maps:
         engine = Engine(page, probabilities)
-        for thresholds in [Thresholds(), Thresholds(0.3, 0.8, 0.8), *EXTREMES, *random_thresholds(0, 20)]:
+        for thresholds in [Thresholds(), Thresholds(0.3, 0.8, 0.8), *EXTREMES, *random_thresholds(0, 8)]:
             engine.assert_equal(thresholds)
 
 
 def test_equals_python_on_real_maps(page, real_maps):
     for probabilities in real_maps:
         engine = Engine(page, probabilities)
-        for thresholds in [Thresholds(), Thresholds(0.3, 0.8, 0.8), *random_thresholds(1, 20)]:
+        for thresholds in [Thresholds(), Thresholds(0.3, 0.8, 0.8), *random_thresholds(1, 8)]:
             engine.assert_equal(thresholds)
 
 
