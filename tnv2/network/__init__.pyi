@@ -1,3 +1,4 @@
+from .batches import predict_many as predict_many
 from .inference import (
     IMAGENET_MEAN as IMAGENET_MEAN, IMAGENET_STD as IMAGENET_STD, METRES as METRES, Metres as Metres, as_input as as_input,
     best_precision as best_precision, checked_precision as checked_precision, known_shape as known_shape, predict as predict,
