@@ -167,6 +167,11 @@ class View:
         return Probabilities(maps[0], maps[1], origin(model, dtype, metres))
 
 
+def together(model: TernausNetV2) -> int:
+    """Return how many tiles ``predict_many`` looks at together where a network is."""
+    return BATCH.get(next(model.parameters()).device.type, 1)
+
+
 def checked_channels(model: TernausNetV2) -> int:
     """Return how many channels a network reads, 3 or 11; raises ValueError for one that cannot predict."""
     channels = model.settings["num_input_channels"]
