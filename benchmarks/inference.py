@@ -6,7 +6,7 @@ The published way: float32, channels first, the network as it is written, one ti
 scale, pad and cut, and take turns in each round; figures are medians over the rounds. GFLOP/s count the multiplications and
 additions of the network as it is written, so that a way that saves some may pass the machine's peak, which is that of a
 product of two matrices. The full network's weights are random, from a seed; speed does not depend on them. The tile is the
-first sample tile, 650 x 650 px.
+first sample tile, 650 x 650 px; *batched*, where there is a GPU, is ``predict_many`` of 64 of it, from arrays to maps.
 
 *Alone* and *beside another* are of the mini network in a process of its own that imports tnv2 first, without and with a
 process that keeps one core busy; *spinning* is the same with torch's threads as they come without the kit.

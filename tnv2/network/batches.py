@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -80,7 +80,9 @@ def looked(coming: Iterable[Future[Seen]], eye: Eye) -> Iterator[tuple[View, tor
         raise failed
 
 
-def ahead(function: Callable[[Any], Seen], items: Iterable[Any], count: int, threads: int) -> Iterator[Future[Seen]]:
+def ahead(
+    function: Callable[[Any], Seen], items: Iterable[Any], count: int, threads: int
+) -> Generator[Future[Seen], None, None]:
     """Yield a Future of ``function(item)`` of each item in order, while threads work on up to ``count`` that follow.
 
     What ``items`` itself raises is in a Future, too, and the last one.
