@@ -25,8 +25,9 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = (*sorted((ROOT / "tnv2" / "instances").glob("[a-z]*.py")),)
-CORE += tuple(ROOT / "tnv2" / name for name in ("polygons/outlines.py", "tiles/georeference.py", "cities/seams.py"))
-NAMES = {"depths": "labels"}  # whose tests are in a file of another name
+CORE += tuple(ROOT / "tnv2" / "polygons" / f"{name}.py" for name in ("outlines", "borders", "simple"))
+CORE += tuple(ROOT / "tnv2" / name for name in ("tiles/georeference.py", "cities/seams.py"))
+NAMES = {"depths": "labels", "borders": "outlines", "simple": "outlines"}  # whose tests are in a file of another name
 COMPARISONS = {
     ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"), ast.Eq: ("==", "!="),
     ast.NotEq: ("!=", "=="), ast.Is: ("is", "is not"), ast.IsNot: ("is not", "is"), ast.In: ("in", "not in"),

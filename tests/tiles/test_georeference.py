@@ -118,7 +118,9 @@ def test_transforms_that_no_tile_has_are_refused(transform, message):
     ],
 )
 def test_transforms_that_a_tile_may_have_are_taken(transform):
-    assert Georeference(list(transform)).transform == transform
+    where = Georeference(list(transform))
+    assert where.transform == transform
+    assert hash(where) == hash(Georeference(transform)), "which cannot be changed"
 
 
 @pytest.mark.parametrize("transform", [TURNED, (2.7e-6, 0, -115.3, 0, -2.7e-6, 36.2)], ids=["turned", "north-up"])
