@@ -6,7 +6,8 @@ A mutant is the core with one thing changed: a comparison, a number, a True or F
 Each meets the test file of its module's name, and nothing else, for at most a minute. One that fails a test or runs out of
 time is killed; one that passes all of them survived: a test is missing, or the mutant does the same as the original. Those
 that were read and found to be the same are in SAME, with the reason, and count for nothing. Mutants are drawn evenly over
-all that can be made, the same ones each time; ``--mutants 0`` takes all. What a message says is not changed, nor types.
+all that can be made, the same ones each time; ``--mutants 0`` takes all. What a message says is not changed, nor types, nor
+how thick a picture's lines are.
 
 It works in a copy, one process at a time, takes about ten seconds a mutant, and is run by hand.
 """
@@ -33,6 +34,17 @@ COMPARISONS = {
     ast.NotEq: ("!=", "=="), ast.Is: ("is", "is not"), ast.IsNot: ("is not", "is"), ast.In: ("in", "not in"),
     ast.NotIn: ("not in", "in"),
 }  # fmt: skip
+LEFT_OUT = {"strict", "stacklevel"}  # keywords: checks of the code itself
+LEFT_OUT |= {
+    "figsize",
+    "bbox_to_anchor",
+    "ncols",
+    "frameon",
+    "linewidth",
+    "linewidths",
+    "markersize",
+    "zorder",
+}  # of pictures
 SUMS = {ast.Add: ("+", "-"), ast.Sub: ("-", "+")}
 AT_ONCE = """from hypothesis import Phase, settings
 
@@ -81,8 +93,10 @@ def changes(node, source, at):
 
 
 def parts_of(node):
-    """Return the nodes below one that do something: no types, no messages."""
+    """Return the nodes below one that do something: no types, no messages, no looks of pictures."""
     if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom):
+        return []
+    if isinstance(node, ast.keyword) and node.arg in LEFT_OUT:
         return []
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn":
         return []
