@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from corpus import write_corpus  # noqa: E402
+from damage import mutant  # noqa: E402
 from fuzz import KINDS, NAME, PARTNERS, fuzz, seeds_of, with_names  # noqa: E402
-from mutants import mutant  # noqa: E402
 
 
 def again(folder, kind, number):

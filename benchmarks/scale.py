@@ -29,7 +29,7 @@ from distributed import Client, LocalCluster, get_task_stream
 from tnv2 import Georeference, TernausNetV2, Thresholds, TileFiles, find_tiles, predict, render_scene, sample_tiles
 from tnv2.cities.cities import finish, map_city
 from tnv2.cities.runs import ordered
-from tnv2.cities.sheets import loaded, map_tile
+from tnv2.cities.sheets import loaded, map_tiles
 from tnv2.files import box
 from tnv2.tiles.rasters import write_geotiff
 from tnv2.tiles.spacenet import AOIS
@@ -59,7 +59,7 @@ def plain_loop(count):
         for number, _ in enumerate(chain(["warm"], iter(sys.stdin.readline, ""))):
             tiles, order = copies(count), ordered(Path(folder, str(number)), "mini", "auto", THRESHOLDS, "EPSG:4326")
             start = time.perf_counter()
-            outcomes = {tile.name: map_tile(tile, order) for tile in tiles}
+            outcomes = {tile.name: map_tiles([tile], order)[0] for tile in tiles}
             finish(order, outcomes, tiles)
             print(time.perf_counter() - start, flush=True)
 
@@ -120,7 +120,7 @@ def beside_the_network(tiles, out):
     order, times = ordered(out, "mini", "auto", THRESHOLDS, "EPSG:4326"), []
     for tile in tiles:
         start = time.process_time()
-        map_tile(tile, order)
+        map_tiles([tile], order)
         whole, tile, start = time.process_time() - start, tile.read(), time.process_time()
         predict(loaded(order), tile)
         times.append(whole - (time.process_time() - start))

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mutants import mutant
+from damage import mutant
 
 import tnv2
 from tnv2.tiles.pansharpening import read_sharpened

@@ -19,6 +19,7 @@ def test_what_is_no_tile_is_told_how_to_become_one(mini, tile):
     enough = tile is None or isinstance(tile, np.ndarray | list)  # for a tuner, which takes pictures and lists
     for function in (
         lambda: tnv2.predict(mini, tile),
+        lambda: next(tnv2.predict_many(mini, [{} if isinstance(tile, str) else tile])),  # which reads paths
         lambda: tnv2.ThresholdTuner("a.tif" if enough else tile, MAPS),
         lambda: tnv2.BandViewer(tile),
         lambda: tnv2.true_colour(tile),
@@ -36,6 +37,8 @@ def test_what_is_no_tile_is_told_how_to_become_one(mini, tile):
     [
         (lambda: tnv2.predict(TILE, tnv2.load_model("mini")), "tile is TernausNetV2"),
         (lambda: tnv2.predict(3, TILE), r'model is int; pass load_model\("mini"\)'),
+        (lambda: tnv2.predict_many(3, [TILE]), r'model is int; pass load_model\("mini"\)'),
+        (lambda: tnv2.predict_many([TILE], tnv2.load_model("mini")), "tiles is TernausNetV2; pass several tiles"),
         (lambda: tnv2.evaluate(None, 3), r'model is int; pass load_model\("mini"\)'),
         (lambda: tnv2.write_onnx(TILE, "a.onnx"), r'model is Tile; pass load_model\("mini"\)'),
         (lambda: tnv2.ThresholdTuner(MAPS, TILE), "tile is Probabilities"),

@@ -24,7 +24,7 @@ def turns(*arguments, **environment):
     "arguments",
     [
         ("-c", "import tnv2; import torch"),
-        ("-c", "from tnv2.cities.sheets import map_tile"),  # as a Dask worker unpickles it
+        ("-c", "from tnv2.cities.sheets import map_tiles"),  # as a Dask worker unpickles it
         ("-m", "tnv2.training", "--help"),
         ("-m", "tnv2.evaluation", "--help"),
         ("-m", "tnv2", "check"),

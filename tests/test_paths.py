@@ -111,6 +111,7 @@ READERS = {
     "read_footprints": lambda tile, model: tnv2.read_footprints(FOOTPRINTS, tile.georeference),
     "read_image": lambda tile, model: read_image(MUL, 8, "MUL"),
     "predict": lambda tile, model: tnv2.predict("~/a.safetensors", tile),
+    "predict_many": lambda tile, model: [*tnv2.predict_many("~/a.safetensors", [tile]), *tnv2.predict_many(model, [RGB])],
     "read_manifest": listed,
     "read_probabilities": lambda tile, model: tnv2.read_probabilities("~/maps.npy"),
     "read_sharpened": lambda tile, model: tnv2.read_sharpened(f"~/city/MUL/MUL_{NAME}.tif", "~/pan.tif", FOOTPRINTS),

@@ -8,7 +8,7 @@ from .instances import (
 )  # fmt: skip
 from .network import (
     ABN as ABN, TernausNetV2 as TernausNetV2, load_model as load_model, predict as predict, predict_file as predict_file,
-    write_onnx as write_onnx,
+    predict_many as predict_many, write_onnx as write_onnx,
 )  # fmt: skip
 from .page import save_page as save_page
 from .pictures import (

@@ -24,7 +24,8 @@ from test_seams import as_one, assert_same_polygons
 from tnv2 import Thresholds, TileFiles, evaluate, find_tiles, label_instances, load_model, predict, render_scene
 from tnv2.cities import sheets
 from tnv2.cities.cities import map_city
-from tnv2.cities.runs import ordered, outcome_of, work
+from tnv2.cities.runs import ordered, work
+from tnv2.network.inference import BATCH
 from tnv2.network.ternausnet import TernausNetV2
 from tnv2.network.weights import save_model
 from tnv2.polygons.outlines import outlines
@@ -196,13 +197,59 @@ def test_a_killed_worker_costs_nothing(client, folder, tmp_path):
     assert not hidden(city)
 
 
-def test_a_tile_that_kills_its_worker_is_listed(client):
+def test_a_tile_that_kills_its_worker_is_listed_and_those_handed_out_with_it_are_mapped(client, tmp_path):
+    def deadly(names, kept):
+        for name in names:
+            (kept / f"{name} of {len(names)}").touch()
+            if name == "i":
+                os.kill(os.getpid(), SIGKILL)
+        return [sheets.Outcome(name, together=3) for name in names]
+
     scheduler = client.cluster.scheduler
     usual, scheduler.allowed_failures = scheduler.allowed_failures, 0
-    outcome = outcome_of(client.submit(lambda: os.kill(os.getpid(), SIGKILL)), "a")
+    found = list(work(client, deadly, "abcdefghijklmnopqrst", tmp_path, 1))
     scheduler.allowed_failures = usual
-    assert (outcome.name, outcome.sheet) == ("a", None)
-    assert "workers died over it" in outcome.error
+    assert sorted(outcome.name for outcome in found) == list("abcdefghijklmnopqrst")
+    assert "workers died over it" in next(outcome.error for outcome in found if outcome.name == "i")
+    assert len([path for path in tmp_path.iterdir() if path.name.endswith("of 3")]) > 10
+    assert (tmp_path / "i of 1").exists(), "alone, to know which one it was"
+
+
+def test_tiles_that_a_network_sees_together_become_what_they_are_alone(client, folder, tmp_path):
+    def together(count):
+        BATCH["cpu"] = count  # as on a GPU
+
+    client.run(together, 3)
+    try:
+        tiles = many(folder, 16)
+        city = map_city(tiles, "mini", LOW, client, tmp_path / "city")
+    finally:
+        client.run(together, 1)
+    assert (city.predicted, city.relabelled, len(city.failures)) == (16, 0, 0)
+    assert city.tiles == tuple(files.name for files in tiles)
+    assert_right(city, tiles[::5], LOW)
+
+
+def test_what_cannot_be_mapped_stops_no_other_tile_of_its_batch(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(BATCH, "cpu", 3)
+    calls, usual = [], sheets.predict_many
+    monkeypatch.setattr(sheets, "predict_many", lambda *given: calls.append(given) or usual(*given))
+    tiny, cut_short, *good = many(folder, 4)
+    small, short = (tmp_path / f"{name}.tif" for name in ("small", "short"))
+    write_geotiff(small, tiny.read().rgb[:20, :20], tiny.read().georeference)
+    short.write_bytes(b"II*\0")
+    bad = [TileFiles(tiny.name, small), TileFiles(cut_short.name, short)]
+    order = ordered(tmp_path / "city", "mini", "auto", LOW, "EPSG:4326")
+    outcomes = {each.name: each for each in sheets.map_tiles([good[0], bad[1], bad[0], good[1]], order)}
+    assert {name for name, each in outcomes.items() if each.sheet} == {files.name for files in good}
+    assert {each.together for each in outcomes.values() if each.sheet} == {3}
+    assert "the network needs 32 px a side" in outcomes[tiny.name].error
+    assert "short.tif" in outcomes[cut_short.name].error
+    calls.clear()
+    again = {each.name: each for each in sheets.map_tiles(good, order)}
+    assert {name: each.sheet for name, each in again.items()} == {files.name: outcomes[files.name].sheet for files in good}
+    assert not calls
+    sheets.NETWORKS.clear()
 
 
 def test_a_killed_driver_goes_on_where_it_was(client, folder, tmp_path):
@@ -297,7 +344,7 @@ def test_a_full_disk(client, folder, small_disk):
 def test_work_under_way_is_bounded(client, folder, tmp_path):
     order = ordered(tmp_path / "city", "mini", "auto", LOW, "EPSG:4326")
     before, most = set(client.futures), 0
-    for _ in work(client, sheets.map_tile, many(folder, 24), order, 2):
+    for _ in work(client, sheets.map_tiles, many(folder, 24), order, 2):
         most = max(most, len(set(client.futures) - before))
     assert 2 <= most <= 6, "two tiles a thread, two threads, and what is just done"
     wait_for(lambda: not set(client.futures) - before, 10)
@@ -324,7 +371,7 @@ def test_weights_that_differ_on_a_worker_end_the_run(client, folder, tmp_path):
     order = ordered(tmp_path / "city", path, "auto", LOW, "EPSG:4326")
     save_model(TernausNetV2(width=2, num_filters=2), path, copes_without_mul=True)  # other random weights
     with pytest.raises(ValueError, match="Put the same file on every machine"):
-        list(work(client, sheets.map_tile, find_tiles(folder), order, 2))
+        list(work(client, sheets.map_tiles, find_tiles(folder), order, 2))
 
 
 def test_threads_of_a_worker_share_one_network(tmp_path):

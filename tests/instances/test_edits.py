@@ -197,6 +197,7 @@ GOOD = np.ones((4, 5), np.int32)
         ([edit("delete", ("0", 0))], "pairs of whole numbers"),
         ([edit("delete", (0, -1))], r"\[0, -1\] is outside the picture of 4 x 5 px"),
         ([edit("delete", (4, 0))], r"\[4, 0\] is outside the picture of 4 x 5 px"),
+        ([edit("delete", (0, 5))], r"\[0, 5\] is outside the picture of 4 x 5 px"),
     ],
 )
 def test_what_is_no_edit_is_refused(edits, message):

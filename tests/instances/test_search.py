@@ -35,11 +35,13 @@ def test_best_is_the_best(tiles):
     assert score_city(matches).f1 == found.best_f1 == found.f1.max()
 
 
-def test_score_on_tiles_kept_out_is_of_thresholds_chosen_without_them(tiles):
+@pytest.mark.parametrize("count", [2, 3])
+def test_score_on_tiles_kept_out_is_of_thresholds_chosen_without_them(tiles, count):
+    tiles = [part[:count] for part in tiles]
     found = sweep(*tiles, **GRID)
     scores = []
-    for i in range(3):
-        others = [[part[j] for j in range(3) if j != i] for part in tiles]
+    for i in range(count):
+        others = [[part[j] for j in range(count) if j != i] for part in tiles]
         scores.append(match(tiles[1][i], label_instances(tiles[0][i], sweep(*others, **GRID).best)))
     assert found.kept_out == score_city(scores)
     assert found.kept_out.f1 <= found.best_f1
@@ -71,12 +73,14 @@ def test_best_at_a_wanted_rate_is_what_a_loop_finds(tiles, wanted, other):
         found.best_at(**{wanted: 1})
 
 
-def test_kept_out_at_is_of_thresholds_chosen_without_the_tile(tiles):
+@pytest.mark.parametrize("count", [2, 3])
+def test_kept_out_at_is_of_thresholds_chosen_without_the_tile(tiles, count):
+    tiles = [part[:count] for part in tiles]
     found = sweep(*tiles, **GRID)
     rate = found.score(found.best).precision
     scores = []
-    for i in range(3):
-        others = [[part[j] for j in range(3) if j != i] for part in tiles]
+    for i in range(count):
+        others = [[part[j] for j in range(count) if j != i] for part in tiles]
         scores.append(match(tiles[1][i], label_instances(tiles[0][i], sweep(*others, **GRID).best_at(precision=rate - 0.1))))
     assert found.kept_out_at(precision=rate - 0.1) == score_city(scores)
     assert found.kept_out_at(recall=1).recall < 1  # the others do not reach it: the nearest, and no error
@@ -124,6 +128,18 @@ def test_the_rates_picture_has_every_point_and_the_known_ones(tiles):
     with pytest.raises(ValueError, match="no point of this grid"):
         found.score(Thresholds(0.123))
     plt.close(ax.figure)
+
+
+def test_on_a_tile_without_buildings_the_best_thresholds_find_none(tiles):
+    maps = Probabilities(np.pad(np.full((6, 6), 0.6), 5), np.zeros((16, 16)))
+    found = sweep(maps, np.zeros((16, 16), int), seed=(0.5, 0.9), border=1)
+    assert found.f1.ravel().tolist() == [0, 1], "what is found is wrong, and to find nothing is right"
+    assert (found.best.seed, found.best_f1) == (0.9, 1)
+    together = sweep([maps, tiles[0][0]], [np.zeros((16, 16), int), tiles[1][0]], **GRID)
+    alone = sweep(tiles[0][0], tiles[1][0], **GRID)
+    tp, fp, fn = np.moveaxis(alone.counts[0], -1, 0)
+    wrong = sweep(maps, np.zeros((16, 16), int), **GRID).counts[0][..., 1]
+    np.testing.assert_allclose(together.f1, 2 * tp / (2 * tp + fp + wrong + fn))
 
 
 def test_among_equals_the_middle_is_chosen():

@@ -102,6 +102,19 @@ def test_any_image_can_be_simplified(index, tolerance):
     np.testing.assert_allclose(shapely.area(simple), areas(index), rtol=0.02 + 1e-9)
 
 
+@pytest.mark.parametrize("tolerance", [3, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_walls_on_either_side_of_a_crooked_lane_do_not_run_into_each_other(seed, tolerance):
+    """They share no wall, and each keeps its area, so that nothing but this rule parts them."""
+    steps = np.random.default_rng(seed).integers(-3, 4, 60).cumsum() // 3
+    lane, columns = 30 + steps.clip(-12, 12)[:, None], np.arange(60)
+    index = np.where(columns < lane, 1, np.where(columns > lane + 1, 2, 0))
+    simple, kinds = simplified(index, tolerance, np.eye(2))
+    assert_parted(simple)
+    assert set(kinds) == {"simple"}
+    assert shapely.get_num_coordinates(simple).max() < 20
+
+
 def test_stairs_become_a_slope():
     """... which is within 2 % of a triangle's area where that has 80 steps, and not where it has 10."""
     stairs = 1 + np.tril(np.ones((80, 80), int))

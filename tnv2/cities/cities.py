@@ -4,8 +4,8 @@ Any ``dask.distributed.Client`` will do. On one machine::
 
     client = Client(LocalCluster(n_workers=2, threads_per_worker=1))
 
-With GPUs, one worker process each, which sees that GPU alone; two threads, so that one reads and labels while the other
-asks the network. On every machine, once for each of its GPUs::
+With GPUs, one worker process each, which sees that GPU alone, several tiles at a time; two threads, so that one reads and
+labels while the other asks the network. On every machine, once for each of its GPUs::
 
     CUDA_VISIBLE_DEVICES=0 dask worker tcp://SCHEDULER:8786 --nthreads 2 --no-dashboard
 
@@ -28,7 +28,18 @@ from ..tiles import Raster, TileFiles, check_name, find_tiles, source
 from .buildings import write_buildings
 from .runs import alone, check_client, keep_recipe, ordered, sweep, work
 from .seams import corners_of
-from .sheets import Order, Outcome, finished, instances_path, map_tile, name_of, read_sheet, room_in, sheet_path, stored_maps
+from .sheets import (
+    Order,
+    Outcome,
+    finished,
+    instances_path,
+    map_tiles,
+    name_of,
+    read_sheet,
+    room_in,
+    sheet_path,
+    stored_maps,
+)
 
 if TYPE_CHECKING:
     import geopandas
@@ -118,7 +129,8 @@ def map_city(
     thresholds : Thresholds; None for those of the network's model card.
     client : a ``dask.distributed.Client``.
     precision : as ``predict`` takes it. "auto" differs between kinds of machines.
-    ahead : tiles under way at any time for each thread of the workers. Neither these nor their maps pass through here.
+    ahead : tiles, on GPUs batches of them, under way at any time for each thread of the workers. Neither these nor their
+        maps pass through here.
 
     Started again, it goes on: a tile that is done is skipped, so a killed run loses what was under way. Other thresholds
     make the instances anew from the stored maps, and the network is not loaded. Other weights are refused. A worker that
@@ -137,7 +149,7 @@ def map_city(
         waiting = [tile for name, tile in tiles.items() if outcomes[name].sheet is None]
         told = f"map_city, dashboard {client.dashboard_link}"
         with Progress(total=len(tiles), initial=len(tiles) - len(waiting), desc=told, leave=False) as bar:
-            for outcome in work(client, map_tile, waiting, order, ahead):
+            for outcome in work(client, map_tiles, waiting, order, ahead):
                 outcomes[outcome.name] = outcome
                 bar.update()
         return finish(order, outcomes, waiting)

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import metadata
@@ -18,7 +19,7 @@ from ..network import FILES, TernausNetV2, as_model, checked_precision, sha256, 
 from .sheets import Order, Outcome, name_of, room_in
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 REMEDY = "Pass another folder as out, or remove this one."
 Item = TypeVar("Item")
@@ -88,42 +89,48 @@ def keep_recipe(order: Order) -> None:
 
 
 def work(
-    client: "Client | None", function: Callable[[Item, Ordered], Outcome], items: Iterable[Item], order: Ordered, ahead: int
+    client: "Client | None",
+    function: Callable[[Sequence[Item], Ordered], list[Outcome]],
+    items: Iterable[Item],
+    order: Ordered,
+    ahead: int,
 ) -> Iterator[Outcome]:
-    """Yield ``function(item, order)`` of each item as it comes, from a client's workers, or from this process without one.
+    """Yield what ``function(items, order)`` returns, from a client's workers, or from this process without one.
 
-    At most ``ahead`` items a thread of the workers there are now are under way.
+    A call gets one item, and as many as an Outcome asks for from then on. At most ``ahead`` calls a thread of the workers
+    there are now are under way. Those over which workers died are tried again one by one.
     """
+    waiting, again, together = iter(items), deque[Item](), 1
     if client is None:
-        yield from (function(item, order) for item in items)
+        for item in waiting:
+            yield from function([item], order)
         return
-    from distributed import Future, as_completed
+    from distributed import Future, KilledWorker, as_completed
 
-    waiting, done = iter(items), as_completed()
-    running: dict[Future, str] = {}
+    done, running = as_completed(), dict[Future, list[Item]]()
     try:
         while True:
             most = ahead * max(1, sum(client.nthreads().values()))
-            for item in islice(waiting, max(0, most - len(running))):
-                future = client.submit(function, item, order, pure=False)
-                running[future] = name_of(item)
+            while len(running) < most and (group := [again.popleft()] if again else list(islice(waiting, together))):
+                future = client.submit(function, group, order, pure=False)
+                running[future] = group
                 done.add(future)
             if not running:
                 return
             future = next(done)
-            yield outcome_of(future, running.pop(future))
+            group = running.pop(future)
+            try:
+                outcomes = future.result()
+            except KilledWorker as error:
+                if len(group) > 1:
+                    again.extend(group)
+                    continue
+                told = f"workers died over it, of memory perhaps: {error}"
+                outcomes = [Outcome(name_of(group[0]), error=told)]
+            together = max([together, *(outcome.together for outcome in outcomes)])
+            yield from outcomes
     finally:
         client.cancel(list(running))
-
-
-def outcome_of(future: "Future", name: str) -> Outcome:
-    """Return what a finished future holds; a tile that its workers died over is one that failed."""
-    from distributed import KilledWorker
-
-    try:
-        return future.result()
-    except KilledWorker as error:
-        return Outcome(name, error=f"workers died over it, of memory perhaps: {error}")
 
 
 def sweep(folder: Path) -> None:

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -237,7 +238,14 @@ def run(
 ) -> None:  # fmt: skip
     """Have a function done with all pieces, behind a bar; raises RuntimeError where workers died over one."""
     with Progress(total=total, initial=total - len(pieces), desc=told, unit="piece", leave=False, disable=not pieces) as bar:
-        for outcome in work(client, function, pieces, order, 2):
+        for outcome in work(client, partial(one_by_one, function), pieces, order, 2):
             if outcome.error:
                 raise RuntimeError(f"{outcome.name}: {outcome.error}. Run it again: what is done is kept.")
             bar.update()
+
+
+def one_by_one(
+    function: Callable[[Piece, SceneOrder], Outcome], pieces: Sequence[Piece], order: SceneOrder
+) -> list[Outcome]:
+    """Return what a function returns of each piece."""
+    return [function(piece, order) for piece in pieces]

@@ -12,9 +12,11 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -23,7 +25,7 @@ import numpy as np
 
 from ..files import write_text
 from ..instances import Probabilities, Score, Thresholds, label_instances, match
-from ..network import TernausNetV2, load_model, predict
+from ..network import TernausNetV2, load_model, predict_many, together
 from ..polygons import to_geodataframe, write_geoparquet
 from ..tiles import Georeference, Tile, TileFiles, fetch_tile, read_image, write_geotiff
 
@@ -69,20 +71,58 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a tile: its Sheet, or the ``error`` that stopped it; ``predicted`` where the network was asked."""
+    """What became of a tile: its Sheet, or the ``error`` that stopped it; ``predicted`` where the network was asked.
+
+    together : tiles that the network of the worker sees at a time.
+    """
 
     name: str
     sheet: Sheet | None = None
     error: str = ""
     predicted: bool = False
+    together: int = 1
 
 
-def map_tile(tile: TileFiles | str, order: Order) -> Outcome:
-    """Return the Outcome of a tile, its files written; what is wrong with the tile is in it, what else is wrong is raised.
+def map_tiles(tiles: Sequence[TileFiles | str], order: Order) -> list[Outcome]:
+    """Return the Outcome of each tile, in any order, its files written.
 
-    tile : TileFiles, or the name of one of SpaceNet 2's training tiles, which ``fetch_tile`` fetches. Where its maps are
-    stored, the network is neither asked nor loaded. Where its Sheet is, nothing is done.
+    tiles : TileFiles, or names of SpaceNet 2's training tiles, which ``fetch_tile`` fetches. Those whose maps are stored are
+    labelled anew; for them the network is neither asked nor loaded. Where a tile's Sheet is, nothing is done. What is wrong
+    with a tile is in its Outcome, what else is wrong is raised.
     """
+    found: dict[str, Outcome] = {}
+    awaiting: deque[tuple[Tile, Georeference]] = deque()
+
+    def unseen() -> Iterator[Tile]:
+        for tile in tiles:
+            ready = prepared(tile, order)
+            if isinstance(ready, Outcome):
+                found[ready.name] = ready
+            else:
+                awaiting.append(ready)
+                yield ready[0]
+
+    waiting = unseen()
+    if not (first := next(waiting, None)):
+        return list(found.values())
+    network = loaded(order)
+    maps = predict_many(network, chain([first], waiting), order.precision)
+    try:
+        while probabilities := next(maps, None):
+            tile, where = awaiting.popleft()
+            with room_in(order.folder):
+                sheet = write_sheet(tile, where, probabilities, order, new=True)
+            found[tile.name] = Outcome(tile.name, sheet, predicted=True, together=together(network))
+    except (ValueError, RuntimeError) as error:  # too small a tile, too full a GPU
+        if len(tiles) == 1:
+            return [Outcome(name_of(tiles[0]), error=f"{type(error).__name__}: {error}")]
+        left = [tile for tile in tiles if name_of(tile) not in found]
+        return [*found.values(), *chain.from_iterable(map_tiles([tile], order) for tile in left)]
+    return list(found.values())
+
+
+def prepared(tile: TileFiles | str, order: Order) -> Outcome | tuple[Tile, Georeference]:
+    """Return the Outcome of a tile that needs no network, or the Tile that does and where it lies."""
     name = name_of(tile)
     if sheet := finished(order, name):
         return Outcome(name, sheet)
@@ -92,13 +132,10 @@ def map_tile(tile: TileFiles | str, order: Order) -> Outcome:
         where = checked_place(seen, order.crs)
     except Exception as error:  # files and servers fail in many ways
         return Outcome(name, error=f"{type(error).__name__}: {error}")
-    network = stored or loaded(order)
-    try:
-        probabilities = network if isinstance(network, Probabilities) else predict(network, seen, order.precision)
-    except (ValueError, RuntimeError) as error:  # too small a tile, too full a GPU
-        return Outcome(name, error=f"{type(error).__name__}: {error}")
+    if stored is None:
+        return seen, where
     with room_in(order.folder):
-        return Outcome(name, write_sheet(seen, where, probabilities, order, new=stored is None), predicted=stored is None)
+        return Outcome(name, write_sheet(seen, where, stored, order, new=False))
 
 
 def name_of(tile: Any) -> str:

@@ -1,7 +1,8 @@
+from .batches import predict_many as predict_many
 from .inference import (
     IMAGENET_MEAN as IMAGENET_MEAN, IMAGENET_STD as IMAGENET_STD, METRES as METRES, Metres as Metres, as_input as as_input,
     best_precision as best_precision, checked_precision as checked_precision, known_shape as known_shape, predict as predict,
-    resized as resized, scaled as scaled,
+    resized as resized, scaled as scaled, together as together,
 )  # fmt: skip
 from .maps import predict_file as predict_file
 from .onnx import write_onnx as write_onnx

@@ -25,7 +25,7 @@ METRES = 0.3  # a pixel of SpaceNet's tiles
 NEAR = 0.2  # of METRES: what differs by less is taken as it is, as SpaceNet's own pixels in degrees are
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NARROW = 32  # channels of the first convolution, below which bfloat16 moves single pixels by up to 0.5
-BATCH = 8  # windows that a GPU looks at together
+BATCH = {"cuda": 8}  # windows, or tiles, that a kind of device looks at together; others at one
 
 
 def predict(model: TernausNetV2 | PathLike, tile: Tile, precision: str = "auto", metres: Metres = "auto") -> Probabilities:
@@ -48,17 +48,9 @@ def predict(model: TernausNetV2 | PathLike, tile: Tile, precision: str = "auto",
     checked_tile(tile)
     model = as_model(model)
     eye = Eye.of(model, precision)
-    shape = known_shape(tile.shape, tile.georeference, metres)
-    check_bands(eye, model, f"tile {tile.name!r}", shape, tile.mul is not None, shape != tile.shape)
-    images = bands_of(tile, eye.channels)
-    for mul in images[2:]:
-        check_counts(f"tile {tile.name!r}", mul.dtype, mul.max())
-    seen = images if shape == tile.shape else [resized(image, shape) for image in images]
-    rows = blended(shape, lambda *span: [image[slice(*span)] for image in seen], eye.looking(tile.scale), eye.batch)
-    maps = np.concatenate(list(rows), axis=1)
-    if shape != tile.shape:
-        maps = np.stack([resized(each, tile.shape) for each in maps]).clip(0, 1) * tile.valid
-    return Probabilities(maps[0], maps[1], origin(model, eye.dtype, metres))
+    view = View.of(tile, eye, metres)
+    view.check(model, eye)
+    return view.back(eye.at(view), model, eye.dtype, metres)
 
 
 def known_shape(shape: tuple[int, int], georeference: Georeference | None, metres: Metres) -> tuple[int, int]:
@@ -117,8 +109,15 @@ class Eye:
 
     @property
     def batch(self) -> int:
-        """How many windows to look at together."""
-        return BATCH if self.device.type == "cuda" else 1
+        """How many windows, or tiles, to look at together."""
+        return BATCH.get(self.device.type, 1)
+
+    def at(self, view: "View") -> np.ndarray:
+        """Return the (2, H, W) float32 maps of a View in its pixels, 0 where it is not valid."""
+        rows = blended(
+            view.shape, lambda *span: [image[slice(*span)] for image in view.images], self.looking(view.limits), self.batch
+        )
+        return np.concatenate(list(rows), axis=1)
 
     def looking(self, limits: Limits) -> Callable[[list[list[np.ndarray]]], np.ndarray]:
         """Return a function from windows, each as ``bands_of`` returns it, to (windows, 2, h, w) float32 maps.
@@ -136,6 +135,43 @@ class Eye:
         return look
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """A tile as a network sees it: its ``images``, as ``bands_of`` returns them, of ``shape`` (H, W), and RGB's limits."""
+
+    tile: Tile
+    shape: tuple[int, int]
+    images: list[np.ndarray]
+    limits: Limits
+
+    @classmethod
+    def of(cls, tile: Tile, eye: Eye, metres: Metres) -> Self:
+        """Return the View of a Tile; raises ValueError for what is no tile, and for one too small for the network."""
+        checked_tile(tile)
+        shape = known_shape(tile.shape, tile.georeference, metres)
+        check_size(f"tile {tile.name!r}", shape, shape != tile.shape)
+        images = [resized(image, shape) for image in bands_of(tile, eye.channels)]
+        return cls(tile, shape, images, tile.scale)
+
+    def check(self, model: TernausNetV2, eye: Eye) -> None:
+        """Warn of what the network does not know."""
+        name = f"tile {self.tile.name!r}"
+        check_bands(eye, model, name, self.tile.mul is not None, stacklevel=4)
+        for mul in bands_of(self.tile, eye.channels)[2:]:
+            check_counts(name, mul.dtype, mul.max(), stacklevel=4)
+
+    def back(self, maps: np.ndarray, model: TernausNetV2, dtype: torch.dtype, metres: Metres) -> Probabilities:
+        """Return (2, H, W) maps of the View as the tile's Probabilities."""
+        if self.shape != self.tile.shape:
+            maps = np.stack([resized(each, self.tile.shape) for each in maps]).clip(0, 1) * self.tile.valid
+        return Probabilities(maps[0], maps[1], origin(model, dtype, metres))
+
+
+def together(model: TernausNetV2) -> int:
+    """Return how many tiles ``predict_many`` looks at together where a network is."""
+    return BATCH.get(next(model.parameters()).device.type, 1)
+
+
 def checked_channels(model: TernausNetV2) -> int:
     """Return how many channels a network reads, 3 or 11; raises ValueError for one that cannot predict."""
     channels = model.settings["num_input_channels"]
@@ -149,28 +185,32 @@ def checked_channels(model: TernausNetV2) -> int:
     return channels
 
 
-def check_bands(eye: Eye, model: TernausNetV2, what: str, shape: tuple[int, int], has_mul: bool, brought: bool) -> None:
-    """Raise ValueError for a scene too small for the network, and warn where the MUL bands that it needs are missing."""
+def check_size(what: str, shape: tuple[int, int], brought: bool) -> None:
+    """Raise ValueError for a scene too small for the network; ``brought`` says that it is in pixels of METRES."""
     if min(shape) < STRIDE:
         of = f" of {METRES} m" * brought
         raise ValueError(
             f"{what} is {shape[0]} x {shape[1]} px{of}; the network needs {STRIDE} px a side. Pass a larger tile."
         )
+
+
+def check_bands(eye: Eye, model: TernausNetV2, what: str, has_mul: bool, stacklevel: int = 3) -> None:
+    """Warn where the MUL bands that a network needs are missing."""
     if not has_mul and eye.channels > 3 and not getattr(model, "copes_without_mul", False):
         warnings.warn(
             f"{what} has no MUL bands and this network was not trained without them: expect poor maps. "
             'Pass mul_path, or use load_model("mini").',
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 
-def check_counts(what: str, dtype: np.dtype, greatest: float) -> None:
+def check_counts(what: str, dtype: np.dtype, greatest: float, stacklevel: int = 3) -> None:
     """Warn where MUL's greatest value says that its values are not the sensor's counts."""
     if 0 < greatest <= 255:
         warnings.warn(
             f"the MUL bands of {what} are {dtype} up to {greatest}; the network knows 11-bit counts up to 2047. "
             "Pass the sensor's counts, or no MUL: tile.replace(mul=None).",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 

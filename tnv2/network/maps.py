@@ -9,7 +9,7 @@ import numpy as np
 from ..files import PathLike, checked_path
 from ..instances import eight_bit
 from ..tiles import Bands, OnGrid, Raster, Scaled, source, write_rows
-from .inference import Eye, Metres, check_bands, check_counts, known_shape
+from .inference import Eye, Metres, check_bands, check_counts, check_size, known_shape
 from .ternausnet import TernausNetV2
 from .weights import as_model
 from .windows import blended
@@ -43,7 +43,8 @@ def predict_file(
         file = opened.enter_context(Raster(rgb_path, 3, "RGB-PanSharpen or PS-RGB", bands))
         shape = known_shape(file.shape, file.georeference, metres)
         rgb = file if shape == file.shape else Scaled(file, shape)
-        check_bands(eye, model, str(rgb_path), shape, mul_path is not None, shape != file.shape)
+        check_size(str(rgb_path), shape, shape != file.shape)
+        check_bands(eye, model, str(rgb_path), mul_path is not None)
         mul: OnGrid | None = None
         if mul_path is not None and eye.channels > 3:
             raster = opened.enter_context(Raster(mul_path, 8, "MUL or MUL-PanSharpen"))

@@ -1,4 +1,4 @@
-"""Mutants: small whole files of every kind that the kit reads, and what damage and malice make of them.
+"""Damage: small whole files of every kind that the kit reads, and mutants: what damage and malice make of them.
 
 A mutant follows from its kind and its number alone, so one that breaks a reader can be made again.
 """
