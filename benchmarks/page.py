@@ -69,7 +69,10 @@ def main() -> None:
         building = np.frombuffer(base64.b64decode(page.evaluate(BUILDING, tile.name)), np.float32).reshape(tile.shape)
         wanted = tnv2.predict(model, tile, precision="float32")
         found["difference"] = float(np.abs(building - wanted.building).max())
-        page.click("#again")
+        page.close()
+        page = browser.new_page()
+        page.goto(path.as_uri())  # which keeps no maps
+        wait(page, "globalThis.came?.ready")
         for side, name in ((2048, "page_2048_seconds"), (arguments.large, "page_large_seconds")):
             if not side:
                 continue

@@ -157,12 +157,14 @@ export async function predictMaps(tile, limits, metres, channels, look, step) {
   const rows = mirrored(shape[0]), columns = mirrored(shape[1]), wide = shape[1];
   const downs = spans(rows.places.length), acrosses = spans(columns.places.length);
   const maps = [new Float32Array(shape[0] * wide), new Float32Array(shape[0] * wide)];
+  const input = new Float32Array(channels * downs[0].weights.length * acrosses[0].weights.length); // all windows are of one size
   let done = 0;
   for (const down of downs) {
     for (const across of acrosses) {
       const height = down.weights.length, width = across.weights.length;
       const ys = rows.places.subarray(down.start, down.start + height), xs = columns.places.subarray(across.start, across.start + width);
-      const looked = await look(inputOf(seen, wide, ys, xs, limits, channels), height, width);
+      fill(input, seen, wide, ys, xs, limits, channels);
+      const looked = await look(input, height, width);
       for (let i = 0, k = 0; i < height; i++) {
         const row = down.start + i - rows.before;
         if (row < 0 || row >= shape[0]) { k += width; continue; }
@@ -185,11 +187,11 @@ export async function predictMaps(tile, limits, metres, channels, look, step) {
   return { building, border };
 }
 
-/** What the network is given of a window: (channels, rows, columns), RGB between its limits and by ImageNet's mean and
- * deviation, MUL over 2047, or 0 without. @param {Omit<Bands, "height" | "width">} seen @param {number} wide
- * @param {Int32Array} ys @param {Int32Array} xs which rows and columns @param {Limits} limits @param {number} channels */
-function inputOf({ rgb, mul }, wide, ys, xs, { low, high }, channels) {
-  const area = ys.length * xs.length, input = new Float32Array(channels * area);
+/** Fill in what the network is given of a window: (channels, rows, columns), RGB between its limits and by ImageNet's mean and
+ * deviation, MUL over 2047, or 0 without. @param {Float32Array} input @param {Omit<Bands, "height" | "width">} seen
+ * @param {number} wide @param {Int32Array} ys @param {Int32Array} xs which rows and columns @param {Limits} limits @param {number} channels */
+function fill(input, { rgb, mul }, wide, ys, xs, { low, high }, channels) {
+  const area = ys.length * xs.length;
   for (let c = 0; c < 3; c++) {
     const span = high[c] > low[c] ? high[c] - low[c] : 1;
     for (let i = 0, to = c * area; i < ys.length; i++) {
@@ -204,7 +206,6 @@ function inputOf({ rgb, mul }, wide, ys, xs, { low, high }, channels) {
       for (let j = 0; j < xs.length; j++) input[to++] = mul[8 * (ys[i] * wide + xs[j]) + c] / MUL_SCALE;
     }
   }
-  return input;
 }
 
 /** Probabilities in 8 bits, round(255 p), as tnv2.Probabilities.quantised has them. @param {Float32Array} map */

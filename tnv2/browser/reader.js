@@ -137,7 +137,9 @@ async function readTile(opened, openedMul) {
   };
   tiles.push({ name, height, width, place });
   const record = { rgb: file, mul: mul && openedMul ? openedMul.file : null };
-  tell({ kind: "tile", content, record, place: place !== null, seconds: (performance.now() - before) / 1000, maps: keepMaps ? { building, border } : null });
+  const maps = keepMaps ? { building, border } : null, moved = [...Object.values(pictures), content._building, content._border];
+  const seconds = (performance.now() - before) / 1000;
+  tell({ kind: "tile", content, record, place: place !== null, seconds, maps }, moved.map(({ buffer }) => buffer)); // not copied
 }
 
 /** Lay footprints on the tiles that they lie on: those of the file's name, or all. @param {File} file */
