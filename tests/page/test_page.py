@@ -111,6 +111,7 @@ class Opened:
         return self.page.locator("#notes li").all_inner_texts()
 
     def maps(self, name, shape):
+        assert self.page.evaluate("(name) => name in came.maps", name), self.page.inner_text("main")[:2000]
         return [np.frombuffer(base64.b64decode(text), np.float32).reshape(shape) for text in self.page.evaluate(MAPS, name)]
 
     def count(self):
