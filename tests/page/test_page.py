@@ -282,12 +282,11 @@ def test_knows_where_nothing_was_seen(fresh, model, tmp_path, how):
     pixels, valid = scene(), np.ones((192, 224), bool)
     pixels[:40], valid[:40] = 0, False
     options = {"driver": "GTiff", "height": 192, "width": 224, "count": 3 + (how == "alpha"), "dtype": "uint16"}
-    options |= {"nodata": 0} if how == "nodata" else {}
+    options |= {"nodata": {"nodata": 0}, "alpha": {"photometric": "rgb", "alpha": "yes"}}.get(how, {})
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **options) as file:
         file.write(np.moveaxis(pixels, 2, 0), [1, 2, 3])
         if how == "alpha":
             file.write(np.where(valid, 65535, 0).astype(np.uint16), 4)
-            file.colorinterp = [getattr(rasterio.enums.ColorInterp, name) for name in ("red", "green", "blue", "alpha")]
         if how == "mask":
             file.write_mask(valid)
     fresh.drop(path)
