@@ -167,6 +167,7 @@ def test_shows_the_sample_at_once_and_is_small_enough_for_a_mail(browser, page_f
     tile = sample_tiles()[0]
     labels = label_instances(predict(model, tile, precision="float32").rounded(), model.thresholds)
     assert page.inner_text(".tnv2-count") == f"{labels.max()} buildings"
+    assert "Las Vegas" in page.text_content("footer")
     assert f"F1 {match(tile.truth, labels).f1:.2f}" in page.inner_text(".tnv2-rates")
     page.close()
 
@@ -201,7 +202,7 @@ def test_a_server_may_send_it_too(browser, page_file, model):
         server.server_close()
 
 
-def test_firefox_gives_the_same(page_file, model, sample_maps):
+def test_firefox_gives_the_same(page_file, model):
     if not shutil.which("firefox-esr"):
         unavailable("Firefox is not installed; on Debian: apt-get install firefox-esr")
     with firefox() as page:
@@ -332,7 +333,8 @@ def test_reads_pictures(fresh, model, tmp_path, suffix):
     path = tmp_path / f"picture.{suffix}"
     picture = true_colour(sample_tiles()[2])[:256, :256, ::-1]
     cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111])
-    fresh.drop(path)
+    (told,) = fresh.drop(path)
+    assert "names no place" in told
     check_equal(fresh, model, [path])
 
 

@@ -7,6 +7,7 @@ import pytest
 from conftest import unavailable
 
 from tnv2 import load_model, save_page
+from tnv2.network import save_model
 from tnv2.page import runtime
 
 
@@ -64,6 +65,19 @@ def test_says_what_to_install(empty_cache, monkeypatch, tmp_path):
     with pytest.raises(ImportError, match=r'geotiff 3\.0\.5, which npm fetches\. Install it: pip install "tnv2\[page\]"'):
         save_page(tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_page_of_another_network_does_not_say_what_the_kits_own_was_trained_on(tmp_path):
+    save_model(load_model("mini", "cpu"), tmp_path / "own.safetensors")
+    try:
+        save_page(tmp_path / "page.html", tmp_path / "own.safetensors")
+    except ConnectionError as error:
+        pytest.skip(str(error))
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<i>own.safetensors</i>" in text
+    assert "Las Vegas" not in text
+    assert "not the network that comes with this kit" in text
+    assert str(tmp_path) not in text  # nor where it lay
 
 
 def test_a_network_that_predict_does_not_take_is_refused(tmp_path):

@@ -13,6 +13,7 @@ const LARGEST = 4096; // pixels a side
 const IMAGE_ID = /(AOI_\d+_[A-Za-z]+)_(?:.*_)?(img\d+)$/; // SpaceNet's
 const ZSTANDARD = 50000, COMPRESSIONS = [1, 5, 7, 8, 32946, 32773, ZSTANDARD]; // none, LZW, JPEG, deflate twice, PackBits
 const ALPHA = [1, 2], MASK = 4; // extra samples and new subfile types that say where an image is
+const PLACELESS = "names no place: pixels are taken as 0.3 m wide, and areas are in pixels";
 const MINISBLACK = 1, RGB = 2, PALETTE = 3; // photometric interpretations
 
 /** SpaceNet's name of an image, or its file's without the ending. @param {string} file */
@@ -48,7 +49,7 @@ async function readBitmap(file, png) {
     if (!(valid[i] = data[4 * i + 3] ? 1 : 0)) continue;
     for (let c = 0; c < 3; c++) pixels[3 * i + c] = data[4 * i + c];
   }
-  return { name: imageId(file.name), file: file.name, bands: 3, height, width, pixels, valid, place: null, notes: [] };
+  return { name: imageId(file.name), file: file.name, bands: 3, height, width, pixels, valid, place: null, notes: [PLACELESS] };
 }
 
 /** @param {File} file @returns {Promise<Opened>} */
@@ -103,7 +104,7 @@ async function readTiff(file, name, bands, tiff, image, samples, alpha) {
   for (let i = 0; masks && i < valid.length; i++) if (!masks[i]) valid[i] = 0;
   for (let i = 0; i < valid.length; i++) if (!valid[i]) pixels.fill(0, i * bands, (i + 1) * bands);
   const place = await placeOf(image), notes = [];
-  if (!place) notes.push("names no place: pixels are taken as 0.3 m wide, and areas are in pixels");
+  if (!place) notes.push(PLACELESS);
   else if (!systemOf(place.epsg)) {
     notes.push(`is in a coordinate system that this page does not know${place.epsg ? ` (EPSG:${place.epsg})` : ""}: pixels are taken as 0.3 m wide, and nothing is in degrees`);
   }
