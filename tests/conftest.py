@@ -13,6 +13,7 @@ from lab import ROOT, chromium
 from server import Server
 
 from tnv2 import find_tiles, load_model, predict, sample_tiles
+from tnv2.page.runtime import package_file
 
 SHARED = Path(os.environ.get("TNV2_SHARED", ROOT.parent / "shared"))
 
@@ -20,6 +21,18 @@ SHARED = Path(os.environ.get("TNV2_SHARED", ROOT.parent / "shared"))
 def unavailable(reason):
     """Skip a test whose means are not here; fail it in CI, where they must be."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+def fetched(package, name):
+    """A file of one of the page's npm packages; the test is skipped where these cannot be had."""
+    try:
+        return package_file(package, name)
+    except ImportError as error:
+        unavailable(str(error))
+    except ConnectionError as error:
+        if "by npm" in str(error):
+            pytest.skip(str(error))
+        raise
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The browser's engine gives the labels of label_instances, pixel for pixel, in real Chromium."""
 
-import base64
 import json
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from arrays import PACKING, came, sent
 from lab import ROOT
 from noise import noise_maps
 
@@ -15,16 +15,10 @@ from tnv2 import Probabilities, Thresholds, label_instances, match, overlay
 from tnv2.instances.labels import seeds
 from tnv2.pictures import PALETTE
 
-IMPORT = """async () => {
-    window.engine = {...await import("./engine.js"), ...await import("./scores.js"), ...await import("./paint.js")};
-    window.unpacked = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    window.packed = (array) => {
-        const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-        let text = "";
-        for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-        return btoa(text);
-    };
-}"""
+IMPORT = f"""async () => {{
+    window.engine = {{...await import("./engine.js"), ...await import("./scores.js"), ...await import("./paint.js")}};
+    {PACKING}
+}}"""
 LOAD = """([width, height, building, border]) => {
     Object.assign(window, {space: engine.workspace(width, height), building: unpacked(building)});
     window.border = border && unpacked(border);
@@ -43,7 +37,7 @@ MEASURE = """() => Math.min(...[...Array(9).keys()].map((n) => {
     return performance.now() - start;
 }))"""
 MATCH = """([truth, iou]) => {
-    window.known = engine.footprints(new Int32Array(unpacked(truth).buffer), space.width);
+    window.known = engine.footprints(unpacked(truth), space.width);
     const score = engine.match(space, known, iou), codes = engine.statuses(space, known, score);
     return {
         ...score, ofTruth: 0, ofLabel: 0, best: [...score.best],
@@ -52,25 +46,21 @@ MATCH = """([truth, iou]) => {
     };
 }"""
 DRAW_ERRORS = """([picture, opacity]) => {
-    const background = new Uint32Array(unpacked(picture).buffer), pixels = new Uint32Array(background.length);
+    const background = unpacked(picture), pixels = new Uint32Array(background.length);
     const codes = engine.statuses(space, known, engine.match(space, known));
     engine.drawErrors(space, known, codes, background, pixels, opacity);
     return packed(pixels);
 }"""
 DRAW_SEEDS = """([picture, palette]) => {
-    const background = new Uint32Array(unpacked(picture).buffer), pixels = new Uint32Array(background.length);
+    const background = unpacked(picture), pixels = new Uint32Array(background.length);
     engine.drawSeeds(space, background, pixels, palette, 1);
     return packed(pixels);
 }"""
 DRAW = """([picture, palette, opacity]) => {
-    const background = new Uint32Array(unpacked(picture).buffer), pixels = new Uint32Array(background.length);
+    const background = unpacked(picture), pixels = new Uint32Array(background.length);
     engine.draw(space, background, pixels, palette, opacity);
     return packed(pixels);
 }"""
-
-
-def text(array):
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +76,11 @@ class Engine:
     def __init__(self, page, probabilities):
         self.page, self.shape = page, probabilities.building.shape
         self.maps = probabilities.quantised()
-        page.evaluate(LOAD, [self.shape[1], self.shape[0], *map(text, self.maps), *[None][len(self.maps) - 1 :]])
+        page.evaluate(LOAD, [self.shape[1], self.shape[0], *map(sent, self.maps), *[None][len(self.maps) - 1 :]])
 
     def labels(self, thresholds):
         packed, count = self.page.evaluate(LABEL, vars(thresholds))
-        labels = np.frombuffer(base64.b64decode(packed), np.int32).reshape(self.shape)
+        labels = came(packed, self.shape)
         assert count == labels.max()
         return labels
 
@@ -100,11 +90,11 @@ class Engine:
 
 
 def rgba(picture):
-    return text(np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]))
+    return sent(np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]).view(np.uint32))
 
 
 def pixels(packed, shape):
-    drawn = np.frombuffer(base64.b64decode(packed), np.uint8).reshape(*shape, 4)
+    drawn = came(packed).view(np.uint8).reshape(*shape, 4)
     assert (drawn[..., 3] == 255).all()
     return drawn[..., :3]
 
@@ -219,7 +209,7 @@ def test_scores_equal_pythons(page, seed):
     for thresholds in random_thresholds(seed, 15):
         labels = engine.labels(thresholds)
         for iou in (0.5, 0.3):
-            expected, got = match(truth, labels, iou), page.evaluate(MATCH, [text(truth), iou])
+            expected, got = match(truth, labels, iou), page.evaluate(MATCH, [sent(truth), iou])
             assert [got[name] for name in ("tp", "fp", "fn")] == [expected.tp, expected.fp, expected.fn]
             assert [got[name] for name in ("precision", "recall", "f1")] == [
                 expected.precision,
@@ -241,7 +231,7 @@ def test_every_building_meets_one_fate(page):
         building[5:20, left:right] = 0.9
     engine = Engine(page, Probabilities(building, np.zeros_like(building)))
     engine.labels(Thresholds())
-    got = page.evaluate(MATCH, [text(truth), 0.5])
+    got = page.evaluate(MATCH, [sent(truth), 0.5])
     found, missed, spurious, merged, split = range(1, 6)
     assert got["statusOfLabels"] == [0, found, spurious, merged, split, split]
     assert got["statusOfTruth"] == [0, found, missed, merged, merged, split]

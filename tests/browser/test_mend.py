@@ -1,22 +1,16 @@
 """The browser mends labels by hand as tnv2.edited does, pixel for pixel, in real Chromium."""
 
-import base64
-
 import numpy as np
 import pytest
+from arrays import PACKING, came, sent
 from noise import noise_edits, noise_maps
 
 from tnv2 import Thresholds, edited, label_instances
 
-IMPORT = """async () => {
-    window.engine = {...await import("./engine.js"), ...await import("./edits.js")};
-    window.unpacked = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    window.packed = (array) => {
-        let text = "";
-        for (const byte of new Uint8Array(array.buffer)) text += String.fromCharCode(byte);
-        return btoa(text);
-    };
-}"""
+IMPORT = f"""async () => {{
+    window.engine = {{...await import("./engine.js"), ...await import("./edits.js")}};
+    {PACKING}
+}}"""
 MEND = """([width, height, building, border, thresholds, lists]) => {
     const space = engine.workspace(width, height), maps = [unpacked(building), unpacked(border)];
     return lists.map((edits) => {
@@ -38,11 +32,10 @@ def page(browser, served):
 
 
 def mended(page, probabilities, thresholds, lists):
-    packed = [base64.b64encode(array.tobytes()).decode() for array in probabilities.quantised()]
     height, width = probabilities.building.shape
-    found = page.evaluate(MEND, [width, height, *packed, vars(thresholds), lists])
+    found = page.evaluate(MEND, [width, height, *map(sent, probabilities.quantised()), vars(thresholds), lists])
     for each in found:
-        each["labels"] = np.frombuffer(base64.b64decode(each["labels"]), np.int32).reshape(height + 2, width + 2)[1:-1, 1:-1]
+        each["labels"] = came(each["labels"], (height + 2, width + 2))[1:-1, 1:-1]
     return found
 
 

@@ -8,35 +8,25 @@ import cv2
 import numpy as np
 import pytest
 import rasterio.features
+import shapely
+from arrays import PACKING, came, sent
+from conftest import fetched
+from pyproj import Transformer
 from shapely.geometry import shape
 
 from tnv2.network.inference import known_shape, resized
 from tnv2.network.windows import mirrored, padded, spans
+from tnv2.page.page import LIBRARIES
 from tnv2.pictures import stretch
 from tnv2.tiles import Georeference, rasterise
 from tnv2.tiles.limits import limits_of
 
-IMPORT = """async () => {
-    window.network = {};
+IMPORT = f"""async () => {{
+    window.network = {{}};
     const names = ["network", "rasters", "texts", "truth", "vectors"];
-    for (const name of names) Object.assign(network, await import(`./${name}.js`));
-    window.arrays = {uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array, int32: Int32Array};
-    window.unpacked = ([kind, text]) => new arrays[kind](Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-    window.packed = (array) => {
-        const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-        let text = "";
-        for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-        return btoa(text);
-    };
-}"""
-
-
-def sent(array):
-    return [array.dtype.name, base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()]
-
-
-def came(text, dtype, shape=-1):
-    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
+    for (const name of names) Object.assign(network, await import(`./${{name}}.js`));
+    {PACKING}
+}}"""
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +82,12 @@ def test_resizes_as_python_does(page, kind, to):
         [sent(pixels), list(pixels.shape[:2]), list(to)],
     )
     wanted = resized(pixels, to)
-    apart = np.abs(came(text, kind, wanted.shape).astype(float) - wanted)
+    apart = np.abs(came(text, wanted.shape).astype(float) - wanted)
     assert apart.max() <= (1e-3 if kind == np.float32 else 1)  # of 100 to 1900; OpenCV counts bytes in fixed point
     valid = np.random.default_rng(3).random(pixels.shape[:2]) > 0.5
     text = page.evaluate("([valid, from, to]) => packed(network.nearest(unpacked(valid), from, to))",
                          [sent(valid.astype(np.uint8)), list(valid.shape), list(to)])  # fmt: skip
-    np.testing.assert_array_equal(came(text, np.uint8, to), resized(valid, to))
+    np.testing.assert_array_equal(came(text, to), resized(valid, to))
 
 
 @pytest.mark.parametrize("length", [32, 33, 63, 64, 650, 1280, 1281])
@@ -143,7 +133,7 @@ def test_pictures_are_stretched_as_in_python(page):
     pixels, valid = image(rng, np.uint16), rng.random((90, 130)) > 0.2
     text = page.evaluate("([pixels, valid]) => packed(network.stretched(unpacked(pixels), 3, [2, 0, 1], unpacked(valid)))",
                          [sent(pixels), sent(valid.astype(np.uint8))])  # fmt: skip
-    apart = np.abs(came(text, np.uint8, pixels.shape).astype(int) - stretch(pixels[..., [2, 0, 1]], valid=valid))
+    apart = np.abs(came(text, pixels.shape).astype(int) - stretch(pixels[..., [2, 0, 1]], valid=valid))
     assert apart.max() <= 1
     assert (apart > 0).mean() < 0.001
 
@@ -153,7 +143,7 @@ def test_quantises_as_python_does(page):
     maps[:256] = (np.arange(256) + np.float32(0.5)) / np.float32(255)
     text = page.evaluate("(map) => packed(network.eightBit(unpacked(map)))", sent(maps.clip(0, 1)))
     wanted = np.floor(maps.clip(0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-    np.testing.assert_array_equal(came(text, np.uint8), wanted)
+    np.testing.assert_array_equal(came(text), wanted)
 
 
 @pytest.mark.parametrize("length", range(9))
@@ -163,7 +153,7 @@ def test_texts_come_back_as_bytes(page, length):
     data = np.random.default_rng(length).integers(0, 256, 1000 + length).astype(np.uint8)
     assert as_text(data.tobytes()).encode() == base64.b85encode(data.tobytes()).replace(b"<", b".")
     text = page.evaluate("(text) => packed(network.fromText(text).slice())", as_text(data.tobytes()))
-    np.testing.assert_array_equal(came(text, np.uint8), data)
+    np.testing.assert_array_equal(came(text), data)
 
 
 def buildings(rng, count=60):
@@ -183,7 +173,7 @@ def test_footprints_are_drawn_as_in_python(page, seed):
     drawn = buildings(np.random.default_rng(seed))
     polygons = [[[ring.tolist() for ring in rings]] for rings in drawn]
     text = page.evaluate("(buildings) => packed(network.labelsOf({epsg: 4326, buildings}, null, 90, 110))", polygons)
-    labels = came(text, np.int32, (90, 110))
+    labels = came(text, (90, 110))
     np.testing.assert_array_equal(labels > 0, rasterise(drawn, (90, 110)) > 0)
     wanted = rasterise(drawn, (90, 110))
     pairs = np.unique(np.stack([labels.ravel(), wanted.ravel()]), axis=1)
@@ -207,3 +197,35 @@ def test_outlines_are_the_pixels_own(page, density):
         parts = getattr(geometry, "geoms", [geometry])
         assert all(part.exterior.is_ccw for part in parts)
         assert not any(ring.is_ccw for part in parts for ring in part.interiors)
+
+
+@pytest.mark.parametrize("epsg", [32760, 4326])
+def test_buildings_across_180_degrees_are_cut_there(page, epsg):
+    page.add_script_tag(content=fetched("proj4", LIBRARIES["proj4"]).decode())
+    west, north = Transformer.from_crs(4326, epsg, always_xy=True).transform(179.9995, -16.8)
+    step = 1.0 if epsg == 32760 else 1e-5
+    place = {"epsg": epsg, "transform": [step, 0, west, 0, -step, north]}
+    tile = {"name": "fiji", "height": 60, "width": 120, "place": place, "count": 4}
+    labels = np.zeros((60, 120), np.int32)
+    labels[5:25, 30:80], labels[10:15, 40:70], labels[40:50, 5:25], labels[40:50, 90:110], labels[52, 3:117] = 1, 0, 2, 3, 4
+    draw = "([tile, labels]) => network.geojsonOf([{...tile, labels: unpacked(labels), byHand: new Uint8Array(5)}])"
+    features = json.loads(page.evaluate(draw, [tile, sent(labels)]))["features"]
+    back = Transformer.from_crs(4326, epsg, always_xy=True)
+    for number, feature in enumerate(features, 1):
+        geometry = shape(feature["geometry"])
+        parts = getattr(geometry, "geoms", [geometry])
+        assert geometry.is_valid
+        assert len(parts) == (1 if number in (2, 3) else 2)
+        assert all(
+            part.bounds[2] - part.bounds[0] < 0.01 and -180 <= part.bounds[0] <= part.bounds[2] <= 180 for part in parts
+        )
+
+        def pixels(x, y):
+            x, y = np.where(np.asarray(x) < 0, np.asarray(x) + 360, x), np.asarray(y)  # one after the other
+            if epsg == 32760:
+                x, y = back.transform(x, y)
+            return (x - west) / step, (north - y) / step
+
+        wanted = shapely.union_all([shapely.box(c, r, c + 1, r + 1) for r, c in np.argwhere(labels == number)])
+        apart = shapely.symmetric_difference(shapely.transform(geometry, pixels, interleaved=False), wanted)
+        assert apart.area < 0.006 * wanted.length  # what is rounded to 1e-7 degrees is moved by half a centimetre

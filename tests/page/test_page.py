@@ -16,6 +16,7 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
+from arrays import PACKING, came
 from conftest import unavailable
 from filelock import FileLock
 from firefox import firefox
@@ -40,15 +41,10 @@ from tnv2.tiles import Georeference, write_geotiff
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")  # rasterio's, of files that have none
 
-MAPS = """(name) => {
-    const packed = (array) => {
-        const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-        let text = "";
-        for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-        return btoa(text);
-    };
+MAPS = f"""(name) => {{
+    {PACKING}
     return [packed(came.maps[name].building), packed(came.maps[name].border)];
-}"""
+}}"""
 TRUTH = "new Int32Array(came.model.get('_truth').buffer).filter(Boolean).length"
 REAL = [
     ("AOI_2_Vegas/RGB-PanSharpen/RGB-PanSharpen_AOI_2_Vegas_img1488.tif", None),
@@ -112,7 +108,7 @@ class Opened:
 
     def maps(self, name, shape):
         assert self.page.evaluate("(name) => name in came.maps", name), self.page.inner_text("main")[:2000]
-        return [np.frombuffer(base64.b64decode(text), np.float32).reshape(shape) for text in self.page.evaluate(MAPS, name)]
+        return [came(packed, shape) for packed in self.page.evaluate(MAPS, name)]
 
     def count(self):
         return int(self.page.inner_text(".tnv2-count").split()[0])
@@ -212,7 +208,7 @@ def test_firefox_gives_the_same(page_file, model):
         page.wait("came.done === 1")
         tile = read_tile(*sample(1))
         texts = page.evaluate(f"({MAPS})({json.dumps(tile.name)})")
-        building, border = (np.frombuffer(base64.b64decode(text), np.float32).reshape(tile.shape) for text in texts)
+        building, border = (came(packed, tile.shape) for packed in texts)
         wanted = predict(model, tile, precision="float32")
         assert np.abs(building - wanted.building).max() < 0.01
         assert np.abs(border - wanted.border).max() < 0.01

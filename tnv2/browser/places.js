@@ -40,7 +40,15 @@ export function toPixels({ transform: [a, b, c, d, e, f] }) {
 export function toDegrees(place) {
   if (!place || !systemOf(place.epsg)) return null;
   const world = toWorld(place), degrees = between(place.epsg, 4326);
-  return (column, row) => degrees(...world(column, row));
+  return (column, row) => {
+    const [x, y] = degrees(...world(column, row));
+    return [wrapped(x), y];
+  };
+}
+
+/** Degrees between -180 and 180. @param {number} degrees */
+function wrapped(degrees) {
+  return degrees > 180 ? degrees - 360 : degrees < -180 ? degrees + 360 : degrees;
 }
 
 /** The metres east and north of a step to the next column and to the next row, at the middle of a tile on the WGS 84
@@ -54,7 +62,7 @@ export function ground(place, height, width) {
   const north = RADIUS * (1 - ECCENTRICITY) / share ** 1.5 * radians, east = RADIUS / Math.sqrt(share) * Math.cos(y * radians) * radians;
   const /** @type {(column: number, row: number) => [number, number]} */ step = (column, row) => {
     const [right, up] = degrees(middle[0] + column, middle[1] + row);
-    return [(right - x) * east, (up - y) * north];
+    return [wrapped(right - x) * east, (up - y) * north];
   };
   return { column: step(1, 0), row: step(0, 1) };
 }

@@ -1,5 +1,5 @@
 // @ts-check
-import { eightBit, limitsOf, predictMaps } from "./network.js";
+import { eightBit, limitsOf, predictMaps, release } from "./network.js";
 import { pixelArea, pixelSize } from "./places.js";
 import { imageId, onGrid, openRaster, stretched } from "./rasters.js";
 import { fromText } from "./texts.js";
@@ -140,6 +140,7 @@ async function readTile(opened, openedMul) {
   const maps = keepMaps ? { building, border } : null, moved = [...Object.values(pictures), content._building, content._border];
   const seconds = (performance.now() - before) / 1000;
   tell({ kind: "tile", content, record, place: place !== null, seconds, maps }, moved.map(({ buffer }) => buffer)); // not copied
+  for (const array of [rgb.pixels, building, border, ...mul ? [mul] : []]) release(array);
 }
 
 /** Lay footprints on the tiles that they lie on: those of the file's name, or all. @param {File} file */

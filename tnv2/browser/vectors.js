@@ -10,11 +10,11 @@ import { pixelArea, toDegrees } from "./places.js";
 const DECIMALS = 1e7; // of a degree, about 1 cm
 const SIDES = [[0, 1], [1, 0], [0, -1], [-1, 0]]; // the way along a pixel's upper, right, lower and left edge, in rows and columns
 
-/** The parts of each label 1..count, pixels that share an edge being one part, each as its outer ring and its holes, in
- * pixels; outer rings run clockwise on the screen. @param {Int32Array} labels @param {number} height @param {number} width @param {number} count
- * @returns {Ring[][][]} */
-export function outlinesOf(labels, height, width, count) {
-  const parts = partsOf(labels, height, width), seen = new Uint8Array(labels.length);
+/** The parts of each label 1..count, pixels of one side that share an edge being one part, each as its outer ring and its holes,
+ * in pixels; outer rings run clockwise on the screen. @param {Int32Array} labels @param {number} height @param {number} width
+ * @param {number} count @param {Uint8Array} sides @returns {Ring[][][]} */
+export function outlinesOf(labels, height, width, count, sides) {
+  const parts = partsOf(labels, height, width, sides), seen = new Uint8Array(labels.length);
   const /** @type {Ring[][][]} */ found = Array.from({ length: count }, () => []);
   const /** @type {Map<number, Ring[]>} */ ofPart = new Map();
   const /** @type {(row: number, column: number, part: number) => boolean} */ is = (row, column, part) =>
@@ -59,8 +59,9 @@ function cornerOf(row, column, side) {
   return [column + (side === 1 || side === 2 ? 1 : 0), row + (side === 2 || side === 3 ? 1 : 0)];
 }
 
-/** Of each pixel which part of its label it is in. @param {Int32Array} labels @param {number} height @param {number} width */
-function partsOf(labels, height, width) {
+/** Of each pixel which part of its label it is in. @param {Int32Array} labels @param {number} height @param {number} width
+ * @param {Uint8Array} sides */
+function partsOf(labels, height, width, sides) {
   const parts = new Int32Array(labels.length), stack = [];
   for (let i = 0, next = 0; i < labels.length; i++) {
     if (!labels[i] || parts[i]) continue;
@@ -69,22 +70,44 @@ function partsOf(labels, height, width) {
     while (stack.length) {
       const at = /** @type {number} */ (stack.pop()), column = at % width;
       const near = [at - width, at + width, column ? at - 1 : -1, column < width - 1 ? at + 1 : -1];
-      for (const other of near) if (other >= 0 && other < height * width && labels[other] === labels[i] && !parts[other]) { parts[other] = next; stack.push(other); }
+      for (const other of near) {
+        if (!(other >= 0 && other < height * width) || parts[other] || labels[other] !== labels[i] || sides[other] !== sides[i]) continue;
+        parts[other] = next;
+        stack.push(other);
+      }
     }
   }
   return parts;
 }
 
-/** A GeoJSON FeatureCollection (RFC 7946) of tiles' instances: in degrees, or in pixels where the place is unknown.
- * @param {Labelled[]} tiles */
+/** Which labelled pixels lie east of 180 degrees, as 1, and how wide half a pixel is in degrees where the tile is across, else 0.
+ * @param {import("./places.js").Move | null} degrees @param {Int32Array} labels @param {number} height @param {number} width */
+function sidesOf(degrees, labels, height, width) {
+  const sides = new Uint8Array(labels.length), corners = [[0, 0], [width, 0], [0, height], [width, height]];
+  const longitudes = corners.map(([column, row]) => degrees?.(column, row)[0] ?? 0), span = Math.max(...longitudes) - Math.min(...longitudes);
+  if (!degrees || span <= 180) return { sides, half: 0 };
+  for (let i = 0; i < sides.length; i++) if (labels[i] && degrees(i % width + 0.5, Math.floor(i / width) + 0.5)[0] < 0) sides[i] = 1;
+  return { sides, half: 0.6 * (360 - span) / Math.max(height, width) }; // and a little, as pixels lie askew
+}
+
+/** A ring on one side of 180 degrees: a corner over it, or less than half a pixel from it, is moved there.
+ * @param {number[][]} ring @param {number} half */
+function onOneSide(ring, half) {
+  const [farthest] = ring.reduce((far, corner) => (Math.abs(corner[0]) < Math.abs(far[0]) ? corner : far));
+  return ring.map(([x, y]) => [x * farthest < 0 || 180 - Math.abs(x) < half ? 180 * Math.sign(farthest) : x, y]);
+}
+
+/** A GeoJSON FeatureCollection (RFC 7946) of tiles' instances: in degrees, cut at 180 of these, or in pixels where the place is
+ * unknown. @param {Labelled[]} tiles */
 export function geojsonOf(tiles) {
   const features = tiles.flatMap(({ name, height, width, place, labels, count, byHand }) => {
     const degrees = toDegrees(place), area = pixelArea(place, height, width), pixels = new Int32Array(count + 1);
+    const { sides, half } = sidesOf(degrees, labels, height, width);
     for (const label of labels) pixels[label]++;
     const /** @type {(ring: Ring) => number[][]} */ moved = (ring) => ring.map(([column, row]) =>
       (degrees ? degrees(column, row).map((value) => Math.round(value * DECIMALS) / DECIMALS) : [column, row]));
-    return outlinesOf(labels, height, width, count).map((parts, n) => {
-      const polygons = parts.map((rings) => rings.map((ring, k) => wound(moved(ring), k === 0)));
+    return outlinesOf(labels, height, width, count, sides).map((parts, n) => {
+      const polygons = parts.map((rings) => rings.map((ring, k) => wound(half ? onOneSide(moved(ring), half) : moved(ring), k === 0)));
       const geometry = polygons.length === 1 ? { type: "Polygon", coordinates: polygons[0] } : { type: "MultiPolygon", coordinates: polygons };
       const properties = { tile: name, label: n + 1, pixels: pixels[n + 1], area_m2: area && Math.round(pixels[n + 1] * area * 100) / 100, by_hand: byHand[n + 1] > 0 };
       return { type: "Feature", properties, geometry };
