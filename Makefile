@@ -13,7 +13,7 @@ test: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations 20
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 # Train weights/mini.safetensors anew, on this computer's GPU or processor, from synthetic scenes and, where given, real pictures:
 # make train TRAIN="--more FOLDER --pictures FOLDER --tiles FOLDER --validation FOLDER"

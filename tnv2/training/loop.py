@@ -24,7 +24,7 @@ from .widening import widened
 
 # What goes with the mini network: the best of a sweep over pictures that its training set aside and scenes of other seeds.
 THRESHOLDS = Thresholds(mask=0.6, seed=0.7, border=0.3, min_area=160)
-KEPT = 250, 180  # steps and seconds between checkpoints, whichever are over first
+KEPT = 100, 180  # steps and seconds between checkpoints, whichever are over first
 PAUSE = 60  # seconds, the most that a step counts for by the clock: a computer may sleep, or a training be halted
 
 
@@ -69,7 +69,7 @@ def train(
     start : a network to go on from, left as it is; its sizes are those of the Settings, or they are multiples of its own.
         None for random weights.
     norm_act : ABN, or ``inplace_abn.InPlaceABN``, which needs less memory but works in float32 alone.
-    checkpoint : file that keeps the state every 250 steps or three minutes, and at the end; where it is there, training goes
+    checkpoint : file that keeps the state every 100 steps or three minutes, and at the end; where it is there, training goes
         on from it, by steps to the same weights as if it had never stopped. None for no file.
     on_progress : called with (step, network) every ``every`` steps and at the end.
     sources : more to train on. log : CSV file of a Journal; None for no file.
