@@ -149,6 +149,11 @@ def test_labels_are_numbered_anew_in_raster_order_and_the_input_stays(labels):
     np.testing.assert_array_equal(sparse.labels, labels)
 
 
+def test_numbers_may_be_of_any_size_and_no_background_is_needed():
+    assert edited(np.array([[10**12, 10**12 + 5]]), []).labels.tolist() == [[1, 2]]
+    assert edited(np.array([[10**12, 0]]), []).labels.tolist() == [[1, 0]]
+
+
 def test_a_line_goes_from_edge_to_edge_and_stays_near_the_straight_one():
     rng = np.random.default_rng(0)
     for _ in range(300):
