@@ -12,13 +12,15 @@ from ..files import PathLike, checked_path, replacing, version
 from ..instances import Thresholds
 from .fast import affine
 from .inference import IMAGENET_MEAN, IMAGENET_STD, METRES, MUL_SCALE, checked_channels
-from .ternausnet import ABN, STAGES, ConvRelu, DecoderBlock, ResidualBlock, TernausNetV2
+from .ternausnet import ABN, STAGES, DecoderBlock, ResidualBlock, TernausNetV2
 from .weights import as_model
 from .windows import STRIDE
 
 OPSET, FORMAT = 17, 8  # of 2022: has all that is needed, and what reads ONNX has long caught up with it
 SIDE = 640  # pixels of Deepness's tiles, which it wants fixed and square
 OVERLAP = 30  # percent of neighbouring ones
+END = 2**31 - 1  # of an axis, whatever its length
+SEEN = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])  # which of 3 weights meet a pixel's neighbours
 MEAN, STD = ([round(float(value), 6) for value in each] for each in (IMAGENET_MEAN, IMAGENET_STD))
 
 
@@ -89,16 +91,12 @@ def residual(graph: "Graph", block: ResidualBlock, x: str) -> str:
 
 def upsampled(graph: "Graph", decoder: DecoderBlock, x: str) -> str:
     """Add a decoder block to a graph; return what becomes of ``x``."""
-    for layer in decoder.block:
-        if isinstance(layer, nn.Upsample):
-            x = graph.doubled(x)
-        elif isinstance(layer, nn.ReLU):
-            x = graph("Relu", x)
-        elif isinstance(layer, nn.ConvTranspose2d):
-            x = graph.convolution(layer, x)
-        elif isinstance(layer, ConvRelu):
-            x = graph("Relu", graph.convolution(layer.conv, x))
-    return x
+    first, second, third = decoder.block.children()
+    if isinstance(first, nn.Upsample):
+        x, last = graph.doubled(second.get_submodule("conv"), x), third.get_submodule("conv")
+    else:
+        x, last = graph("Relu", graph.convolution(first.get_submodule("conv"), x)), second
+    return graph("Relu", graph.convolution(last, x))
 
 
 class Graph:
@@ -171,12 +169,30 @@ class Graph:
         """Add a 2x2 max pool."""
         return self("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
 
-    def doubled(self, x: str) -> str:
-        """Add an upsampling to twice the size, by nearest neighbour."""
-        scales = self.constant(torch.tensor([1.0, 1.0, 2.0, 2.0]))
-        return self(
-            "Resize", x, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
-        )
+    def doubled(self, layer: nn.Module, x: str) -> str:
+        """Add an upsampling to twice the size, by nearest neighbour, a 3x3 convolution of that and a ReLU.
+
+        The four pixels that one becomes see 2x2 different pixels each: four 2x2 convolutions of the small image make them,
+        with less than half the products.
+        """
+        assert isinstance(layer, nn.Conv2d)
+        assert layer.bias is not None
+        weight, count = layer.weight.float(), layer.out_channels
+        corners = [(row, column) for row in (0, 1) for column in (0, 1)]
+        if self.half:
+            stored = self.weight(weight, None)
+            parts = [
+                self("MatMul", self("MatMul", self.constant(SEEN[i]), stored), self.constant(SEEN[j].T)) for i, j in corners
+            ]
+            whole = self("Concat", *parts, axis=0)
+        else:
+            whole = self.constant(torch.cat([SEEN[i] @ weight @ SEEN[j].T for i, j in corners]))
+        y = self("Conv", x, whole, self.constant(layer.bias.float().repeat(4)), pads=[1, 1, 1, 1])  # (N, 4 K, H + 1, W + 1)
+        y, axes, parts = self("Relu", y), self.constant(torch.tensor([1, 2, 3])), []
+        for n, corner in enumerate(corners):  # the upper and left ones begin a pixel before the lower and right ones
+            starts, ends = [n * count, *corner], [(n + 1) * count, *(END if later else -1 for later in corner)]
+            parts.append(self("Slice", y, *(self.constant(torch.tensor(each)) for each in (starts, ends)), axes))
+        return self("DepthToSpace", self("Concat", *parts, axis=1), blocksize=2)
 
     def file(self, shape: list[int | str], maps: int, metadata: dict[str, Any]) -> bytes:
         """Return the ONNX file's content; ``shape`` is that of ``bands``, a name where it is free."""
