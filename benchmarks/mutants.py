@@ -52,7 +52,15 @@ AT_ONCE = """from hypothesis import Phase, settings
 settings.register_profile("at once", phases=(Phase.explicit, Phase.generate))  # no search for a smaller example
 settings.load_profile("at once")
 """
-SAME: dict[tuple[str, str], str] = {}  # {(module, the changed line): why it does what the original does}
+SAME = {  # (module, what the changed line has then): why it does what the original does
+    ("depths", "if begin <= width:"): "what begins behind the last column is taken off again before it is looked at",
+    ("edits", "1 if end_column >= column"): "no step goes that way then",
+    ("edits", "np.s_[:0, :0], np.zeros((0, 1), bool)"): "nobody looks at the body of no building",
+    ("edits", "int(rows[-1]) + 2"): "a window with an empty row more holds the same",
+    ("scoring", "<= 3 * flat.size"): "both ways number alike",
+    ("search", "np.isfinite(precision - recall)"): "rates are from 0 to 1 or not a number",
+    ("seams", "matrix[:3, :2]"): "the third row is 0 there",
+}
 
 
 def mutants_of(path):
@@ -162,7 +170,8 @@ def measured(chosen, seconds):
             line, start = source.splitlines()[number - 1].strip(), time.perf_counter()
             said = verdict(folder, test, allowed[test])
             shutil.copy(path, place)
-            said = "the same" if said == "survived" and (path.stem, line) in SAME else said
+            same = any(path.stem == module and part in line for module, part in SAME)
+            said = "the same" if said == "survived" and same else said
             found.append((path, number, line, said))
             print(f"{time.perf_counter() - start:6.1f} s  {said:12} {path.stem}:{number}: {line}", flush=True)
     return found

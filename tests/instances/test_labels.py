@@ -156,6 +156,7 @@ def test_a_map_without_a_border_is_labelled_by_building_alone():
         ({"min_area": float("inf")}, "min_area is inf"),
         ({"distance": -1}, "distance is -1"),
         ({"distance": float("nan")}, "distance is nan"),
+        ({"distance": 2**31}, "distance is 2147483648"),
     ],
 )
 def test_thresholds_outside_their_range_are_refused(arguments, message):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from tnv2 import (
     Probabilities,
     Recipe,
+    Recipes,
     Thresholds,
     ThresholdTuner,
     Tile,
+    label_instances,
     load_model,
     predict,
     read_probabilities,
@@ -57,6 +60,15 @@ def test_edits_by_hand_are_kept_read_back_and_made_again(tuner, tmp_path):
     np.testing.assert_array_equal(names["labels"], tuner.labels)
     assert not names["labels"][row, column]
     tuner.edits = []
+
+
+def test_code_of_several_gives_the_labels_of_each(tuner):
+    names = {}
+    exec(str(Recipes([tuner.recipe, replace(tuner.recipe, thresholds=Thresholds(0.2))])), names)
+    other = label_instances(tuner.probabilities, Thresholds(0.2))
+    for labels, wanted in zip(names["every"], (tuner.labels, other), strict=True):
+        np.testing.assert_array_equal(labels, wanted)
+    assert (tuner.labels != other).any()
 
 
 def test_arrays_without_files_say_so():

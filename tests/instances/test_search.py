@@ -1,6 +1,7 @@
 """A sweep scores what a loop over thresholds would, finds the best, and says what that is worth on other tiles."""
 
 import time
+from dataclasses import FrozenInstanceError
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,6 +28,12 @@ def test_scores_what_a_loop_would(tiles):
         matches = [match(truth, label_instances(m, thresholds)) for m, truth in zip(*tiles, strict=True)]
         assert found.f1[point] == pytest.approx(score_city(matches).f1)
         assert [tuple(row) for row in found.counts[(slice(None), *point)]] == [(m.tp, m.fp, m.fn) for m in matches]
+
+
+def test_what_was_found_cannot_be_changed(tiles):
+    found = sweep(*tiles, mask=(0.5,), seed=(0.5,), border=(0.5,), min_area=(0,))
+    with pytest.raises(FrozenInstanceError):
+        found.axes = {}
 
 
 def test_best_is_the_best(tiles):
