@@ -261,8 +261,10 @@ def fitted(state: State, path: Path) -> TernausNetV2:
     broken = [key for key in own if key in state and not torch.isfinite(state[key]).all()]
     if broken:
         raise ValueError(f"{path} has values that are not finite in {listed(broken)}. Train or fetch it again.")
-    counts = {key: torch.tensor(0) for key in own if key not in state}  # num_batches_tracked, which old files lack
-    model.to_empty(device="cpu").load_state_dict(state | counts)
+    whole = {key: torch.tensor(0) for key in own if key not in state}  # num_batches_tracked, which old files lack
+    for key, tensor in state.items():  # copied one by one: to_empty would load sympy first, half a second and 40 MB
+        whole[key] = tensor.to(own[key].dtype, copy=True, memory_format=torch.contiguous_format)
+    model.load_state_dict(whole, assign=True)
     return model
 
 
