@@ -63,9 +63,7 @@ def jupyter(folder, module, *options, **environment):
 @contextlib.contextmanager
 def running(folder, command, ready, environment=None):
     """Yield the address of a server that a command starts with a port of its own, once it answers at ``ready``."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     command = [*command, "--no-browser", f"--port={port}"]
     log = (folder / "log").open("w")
     server = subprocess.Popen(
@@ -78,6 +76,15 @@ def running(folder, command, ready, environment=None):
         server.terminate()
         server.wait(20)
         log.close()
+
+
+def free_ports(count):
+    """Return the numbers of ports of loopback that nobody listens at now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def run_notebook(page, address, name, finished):
