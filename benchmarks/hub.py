@@ -32,6 +32,7 @@ import nbformat
 import psutil
 import requests
 import websocket
+from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1, serialize_msg_to_ws_v1
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -43,6 +44,7 @@ from slider import PREPARE, TUNER, measured  # noqa: E402
 CONFIG = ROOT / "docs" / "hub" / "jupyterhub_config.py"
 PASSWORD = "known to the room"
 DRAGGER = "dragger"
+V1 = "v1.kernel.websocket.jupyter.org"  # how JupyterLab's page talks with kernels
 
 
 @contextmanager
@@ -107,7 +109,7 @@ class Person:
         kernel = reply.json()["id"]
         channels = f"{self.own}/api/kernels/{kernel}/channels".replace("http", "ws", 1)
         header = [f"Authorization: {self.web.headers['Authorization']}"]
-        line = websocket.create_connection(channels, header=header, timeout=300)
+        line = websocket.create_connection(channels, header=header, subprotocols=[V1], timeout=300)
         with watched(self.processes(hub)) as peak:
             for cell in cells:
                 execute(line, cell, f"{self.name}, {lesson.stem}")
@@ -123,20 +125,21 @@ def execute(line, code, who):
     asked = uuid.uuid4().hex
     content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
     header = {"msg_id": asked, "msg_type": "execute_request", "username": who, "session": asked, "version": "5.3"}
-    line.send(json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}))
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
+    line.send_binary(serialize_msg_to_ws_v1(message, "shell", lambda part: json.dumps(part).encode()))
     waiting = {"execute_reply", "idle"}
     while waiting:
-        message = line.recv()
-        if isinstance(message, bytes):  # a widget's arrays
+        _, parts = deserialize_msg_from_ws_v1(line.recv())
+        kind = json.loads(parts[0])["msg_type"]
+        if kind not in ("execute_reply", "status"):
             continue
-        message = json.loads(message)
-        kind, content = message["msg_type"], message["content"]
-        if kind == "status" and content["execution_state"] in ("dead", "restarting"):
+        parent, content = json.loads(parts[1]), json.loads(parts[3])
+        if content.get("execution_state") in ("dead", "restarting"):
             raise RuntimeError(f"{who}: the kernel died in {code[:60]!r}")
-        if message["parent_header"].get("msg_id") == asked:
-            if kind == "execute_reply" and content["status"] != "ok":
-                raise RuntimeError(f"{who}: {content.get('ename')}: {content.get('evalue')} in {code[:60]!r}")
-            waiting.discard(content["execution_state"] if kind == "status" else kind)
+        if parent.get("msg_id") == asked:
+            if content.get("status") == "error":
+                raise RuntimeError(f"{who}: {content['ename']}: {content['evalue']} in {code[:60]!r}")
+            waiting.discard(content.get("execution_state", kind))
 
 
 def spent(processes):

@@ -37,13 +37,12 @@ ENVIRONMENT = {
     "MPLCONFIGDIR": str(CACHE / "matplotlib"),  # and the list of fonts
     **{name: os.environ[name] for name in ("TNV2_TILES",) if name in os.environ},  # your tiles in every lesson
 }
-FIGURES = """c = get_config()  # noqa: F821
-# Figures packed quickly rather than closely: half the time, a twelfth more bytes.
-c.InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "pil_kwargs": {"compress_level": 1}}
-"""
 FIRST = """import matplotlib.pyplot, tnv2
 [tile, *_], model = tnv2.sample_tiles(), tnv2.load_model()
-tnv2.ThresholdTuner(tile, tnv2.predict(model, tile), model.thresholds)
+maps = tnv2.predict(model, tile)
+tnv2.ThresholdTuner(tile, maps).labels
+tnv2.sweep(maps, tile.truth, seed=(0.5,), border=(0.5,), min_area=(0,))
+tnv2.training.border_target(tile.truth)
 """  # what is compiled and cached at first use
 
 
@@ -60,14 +59,14 @@ def prepared():
 
 
 def welcome(spawner):
-    """Give a person the lessons to write in, never over what is there, and the FIGURES."""
+    """Give a person the lessons to write in and the kernel's settings, never over what is there."""
     home = PEOPLE / spawner.user.name
-    figures = home / ".ipython" / "profile_default" / "ipython_kernel_config.py"
+    settings = home / ".ipython" / "profile_default" / "ipython_kernel_config.py"
     if not (home / LESSONS).exists():
         shutil.copytree(box("notebooks"), home / LESSONS, ignore=shutil.ignore_patterns("made", "broken", ".*"))
-    if not figures.exists():
-        figures.parent.mkdir(parents=True, exist_ok=True)
-        figures.write_text(FIGURES)
+    if not settings.exists():
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE / settings.name, settings)
 
 
 prepared()
