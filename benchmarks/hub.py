@@ -8,9 +8,9 @@ all together: each in a kernel of their own, every code cell in turn, by the hub
 all run the first of the lessons once more while one more person drags a tuner in headless Chromium, which is on the same
 cores, as nobody's browser is in a real room.
 
-Seconds are from asking for the kernel to the last cell's reply, and of its first three cells; CPU seconds and memory (PSS,
-its highest of a look every two seconds) are of a person's JupyterLab and kernel together. An error in a cell, or a kernel
-that dies, ends the run.
+Seconds are from asking for the kernel to the last cell's reply, and to that of the third; CPU seconds and memory are a
+person's JupyterLab and kernel together. Memory is PSS, a person's part of what all take when they take most, of a look every
+two seconds. An error in a cell, or a kernel that dies, ends the run.
 """
 
 import argparse
@@ -24,8 +24,9 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import nbformat
@@ -57,7 +58,8 @@ def hub(config, kept):
     with (kept / "log").open("w") as log:
         process = subprocess.Popen(command, env=os.environ | place, stdout=log, stderr=subprocess.STDOUT, cwd=kept)
         try:
-            wait_for(lambda: answers(f"http://127.0.0.1:{port}/hub/health"), 180)
+            wait_for(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/hub/health"), 180)
+            assert process.poll() is None, "the hub ended"
             yield f"http://127.0.0.1:{port}", process
         except BaseException:
             print("".join((kept / "log").read_text().splitlines(keepends=True)[-30:]), file=sys.stderr)
@@ -99,25 +101,28 @@ class Person:
                 return [process, *process.children(recursive=True)]
         return []
 
-    def run(self, lesson, hub, gate):
-        """Run a lesson's code cells once ``gate`` lets all through; return its figures."""
+    def run(self, lesson, hub, start, end):
+        """Run a lesson's code cells between two barriers that all people pass together; return its times."""
         cells = [cell.source for cell in nbformat.read(lesson, as_version=4).cells if cell.cell_type == "code"]
-        gate.wait()
-        cpu, start, ends = spent(self.processes(hub)), time.monotonic(), []
-        reply = self.web.post(f"{self.own}/api/kernels", json={"name": "python3", "path": "tnv2-lessons"})
-        reply.raise_for_status()
-        kernel = reply.json()["id"]
-        channels = f"{self.own}/api/kernels/{kernel}/channels".replace("http", "ws", 1)
-        header = [f"Authorization: {self.web.headers['Authorization']}"]
-        line = websocket.create_connection(channels, header=header, subprotocols=[V1], timeout=300)
-        with watched(self.processes(hub)) as peak:
+        start.wait()
+        try:
+            cpu, began, ends = spent(self.processes(hub)), time.monotonic(), []
+            reply = self.web.post(f"{self.own}/api/kernels", json={"name": "python3", "path": "tnv2-lessons"})
+            reply.raise_for_status()
+            kernel = f"{self.own}/api/kernels/{reply.json()['id']}"
+            header = [f"Authorization: {self.web.headers['Authorization']}"]
+            line = websocket.create_connection(
+                f"{kernel}/channels".replace("http", "ws", 1), header=header, subprotocols=[V1], timeout=300
+            )
             for cell in cells:
                 execute(line, cell, f"{self.name}, {lesson.stem}")
-                ends.append(time.monotonic() - start)
-        figures = {"s": ends[-1], "three_s": ends[2], "cpu_s": spent(self.processes(hub)) - cpu, "gb": peak["mb"] / 1000}
+                ends.append(time.monotonic() - began)
+            times = {"s": ends[-1], "three_s": ends[2], "cpu_s": spent(self.processes(hub)) - cpu}
+        finally:
+            end.wait()
         line.close()
-        self.web.delete(f"{self.own}/api/kernels/{kernel}").raise_for_status()
-        return figures
+        self.web.delete(kernel).raise_for_status()
+        return times
 
 
 def execute(line, code, who):
@@ -148,14 +153,14 @@ def spent(processes):
 
 
 @contextmanager
-def watched(processes):
-    """Yield {"mb": the highest PSS of processes together so far}, of a look every two seconds and one at the end."""
-    peak, done = {"mb": 0.0}, threading.Event()
+def watched(people, hub):
+    """Yield {"gb": PSS a person when all together took most, of a look every two seconds and one at the end}."""
+    peak, done = {"gb": 0.0}, threading.Event()
 
     def look():
         while True:
             last = done.wait(2)
-            peak["mb"] = max(peak["mb"], sum(map(held, processes)))
+            peak["gb"] = max(peak["gb"], held(people, hub))
             if last:
                 return
 
@@ -168,21 +173,28 @@ def watched(processes):
         thread.join()
 
 
-def held(process):
-    """A process's PSS in MB and that of its children, 0 once it has ended."""
-    try:
-        return share(process)
-    except (psutil.Error, OSError):
-        return 0.0
+def held(people, hub):
+    """PSS of the people's processes in GB, divided by their number."""
+    megabytes = 0.0
+    for process in chain.from_iterable(person.processes(hub) for person in people):
+        with suppress(psutil.Error, OSError):  # it has just ended
+            megabytes += share(process)
+    return megabytes / 1000 / len(people)
 
 
 def together(people, lesson, hub, meanwhile=None):
-    """Run a lesson for all people at once; return the figures of each, and of ``meanwhile()``."""
-    gate = threading.Barrier(len(people))
+    """Run a lesson for all people at once; return their figures as one row, and those of ``meanwhile()``."""
+    start, end = (threading.Barrier(len(people) + 1) for _ in range(2))
     with ThreadPoolExecutor(len(people)) as pool:
-        runs = [pool.submit(person.run, lesson, hub, gate) for person in people]
-        other = meanwhile() if meanwhile else None
-        return [run.result() for run in runs], other
+        runs = [pool.submit(person.run, lesson, hub, start, end) for person in people]
+        with watched(people, hub) as peak:
+            start.wait()
+            other = meanwhile() if meanwhile else None
+            end.wait()
+        runs = [run.result() for run in runs]
+    times = [run["s"] for run in runs]
+    row = {"median_s": statistics.median(times), "worst_s": max(times), "gb": peak["gb"]}
+    return row | {name: statistics.mean(run[name] for run in runs) for name in ("three_s", "cpu_s")}, other
 
 
 def opened(browser, address, kept):
@@ -203,13 +215,6 @@ def opened(browser, address, kept):
     return page
 
 
-def summed(runs):
-    """The figures of several people as one row: the median of times, the worst time, the means."""
-    times = [run["s"] for run in runs]
-    row = {"median_s": statistics.median(times), "worst_s": max(times)}
-    return row | {name: statistics.mean(run[name] for run in runs) for name in ("three_s", "cpu_s", "gb")}
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=8)
@@ -228,22 +233,22 @@ def main():
         with ThreadPoolExecutor(given.users) as pool:
             starts += pool.map(Person.start, people[1:])
         record = {"users": given.users, "cores": os.cpu_count(), "server_alone_s": starts[0], "servers_s": max(starts)}
-        record["server_gb"] = statistics.mean(sum(map(held, person.processes(process))) for person in people) / 1000
+        record["server_gb"] = held(people, process)
         print(f"{given.users} people on {os.cpu_count()} cores: a server alone is ready in {starts[0]:.1f} s, the others, all at "
               f"once, in {max(starts):.1f} s; {record['server_gb']:.2f} GB each without a kernel")  # fmt: skip
         titles = ("alone s", "three cells", "together s", "worst s", "three cells", "CPU s", "GB each")
         print(f"{'lesson':28}" + "".join(f"{title:>12}" for title in titles))
         for lesson in lessons:
-            alone, all_of_them = (summed(together(some, lesson, process)[0]) for some in (people[:1], people))
+            alone, all_of_them = (together(some, lesson, process)[0] for some in (people[:1], people))
             record[lesson.stem] = {"alone": alone, "together": all_of_them}
             report(lesson.stem, alone, all_of_them)
         if given.tuner:
             page = opened(stack.enter_context(chromium()), address, kept)
             drag = partial(measured, page, "tuner", given.seconds, 10)
             before = drag()["updates_per_s"]
-            runs, meanwhile = together(people, lessons[0], process, drag)
-            record["tuner"] = {"alone": before, "together": meanwhile["updates_per_s"]} | summed(runs)
-            report(f"{lessons[0].stem} and a tuner", None, summed(runs))
+            row, meanwhile = together(people, lessons[0], process, drag)
+            record["tuner"] = {"alone": before, "together": meanwhile["updates_per_s"]} | row
+            report(f"{lessons[0].stem} and a tuner", None, row)
             print(f"tuner: {before:.0f} updates/s alone, {meanwhile['updates_per_s']:.0f} meanwhile")
     print(json.dumps(rounded(record)))
 

@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # kernels with threads for all cores each would only wait for each other
     "OMP_WAIT_POLICY": "passive",  # and asleep, where somebody asks for more threads
     "MALLOC_MMAP_THRESHOLD_": str(4 << 20),  # arrays from 4 MB on go back to the system once they are free
+    "THP_MEM_ALLOC_ENABLE": "1",  # and torch gets new ones in large pages, or that would cost a fifth of a prediction
     "NUMBA_CACHE_DIR": str(CACHE / "numba"),  # compiled once for all
     "MPLCONFIGDIR": str(CACHE / "matplotlib"),  # and the list of fonts
     **{name: os.environ[name] for name in ("TNV2_TILES",) if name in os.environ},  # your tiles in every lesson
@@ -42,8 +43,12 @@ FIRST = """import matplotlib.pyplot, tnv2
 maps = tnv2.predict(model, tile)
 tnv2.ThresholdTuner(tile, maps).labels
 tnv2.sweep(maps, tile.truth, seed=(0.5,), border=(0.5,), min_area=(0,))
-tnv2.training.border_target(tile.truth)
 """  # what is compiled and cached at first use
+SERVER = """import sys
+sys.modules["rfc3987_syntax"] = None  # builds grammars for 1.5 s, only to check a kind of address that nothing here has
+from jupyterhub.singleuser import main
+main()
+"""
 
 
 def prepared():
@@ -92,7 +97,7 @@ c.Spawner.environment = ENVIRONMENT
 c.Spawner.default_url = f"/lab/tree/{LESSONS}/00_start_here.ipynb"
 c.Spawner.start_timeout = c.Spawner.http_timeout = 180  # s; thirty that start together take their time
 c.Spawner.mem_limit = f"{MEGABYTES}M"  # which containers hold a person to; here it is ulimit, a process of hers each:
-c.Spawner.cmd = ["sh", "-c", f'ulimit -d {MEGABYTES * 1000} && exec "$@"', "sh", sys.executable, "-m", "jupyterhub.singleuser"]
+c.Spawner.cmd = ["sh", "-c", f'ulimit -d {MEGABYTES * 1000} && exec "$@"', "sh", sys.executable, "-c", SERVER]
 c.Spawner.args = [
     "--MappingKernelManager.cull_idle_timeout=3600",  # s; kernels that nobody looks at any more
     "--ServerApp.shutdown_no_activity_timeout=7200",  # and then the person's JupyterLab
