@@ -10,7 +10,7 @@ cores, as nobody's browser is in a real room.
 
 Seconds are from asking for the kernel to the last cell's reply, and to that of the third; CPU seconds and memory are a
 person's JupyterLab and kernel together. Memory is PSS, a person's part of what all take when they take most, of a look every
-two seconds. An error in a cell, or a kernel that dies, ends the run.
+four seconds. An error in a cell, or a kernel that dies, ends the run.
 """
 
 import argparse
@@ -49,8 +49,8 @@ V1 = "v1.kernel.websocket.jupyter.org"  # how JupyterLab's page talks with kerne
 
 
 @contextmanager
-def hub(config, kept):
-    """Yield (address, process) of a JupyterHub on loopback that keeps what it must in a folder."""
+def started(config, kept):
+    """Yield (address, psutil.Process) of a JupyterHub on loopback that keeps what it must in a folder."""
     port, inner, api = free_ports(3)
     command = [sys.executable, "-m", "jupyterhub", "-f", config, "--ip=127.0.0.1", f"--port={port}"]
     command += [f"--JupyterHub.hub_port={inner}", f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{api}"]
@@ -60,7 +60,7 @@ def hub(config, kept):
         try:
             wait_for(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/hub/health"), 180)
             assert process.poll() is None, "the hub ended"
-            yield f"http://127.0.0.1:{port}", process
+            yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
         except BaseException:
             print("".join((kept / "log").read_text().splitlines(keepends=True)[-30:]), file=sys.stderr)
             raise
@@ -87,26 +87,25 @@ class Person:
         """What a form must carry, against forgery."""
         return next(cookie.value for cookie in self.web.cookies if cookie.name == "_xsrf")
 
-    def start(self):
+    def start(self, hub):
         """Start the person's JupyterLab; return the seconds until it is ready."""
         start = time.monotonic()
         self.web.post(f"{self.api}/server").raise_for_status()
         wait_for(lambda: self.web.get(self.api).json()["servers"].get("", {}).get("ready"), 180)
-        return time.monotonic() - start
+        seconds = time.monotonic() - start
+        [self.lab] = [each for each in hub.children() if each.environ().get("JUPYTERHUB_USER") == self.name]
+        return seconds
 
-    def processes(self, hub):
+    def processes(self):
         """The processes of the person's JupyterLab and its kernels."""
-        for process in hub.children():
-            if process.environ().get("JUPYTERHUB_USER") == self.name:
-                return [process, *process.children(recursive=True)]
-        return []
+        return [self.lab, *self.lab.children(recursive=True)]
 
-    def run(self, lesson, hub, start, end):
+    def run(self, lesson, start, end):
         """Run a lesson's code cells between two barriers that all people pass together; return its times."""
         cells = [cell.source for cell in nbformat.read(lesson, as_version=4).cells if cell.cell_type == "code"]
         start.wait()
         try:
-            cpu, began, ends = spent(self.processes(hub)), time.monotonic(), []
+            cpu, began, ends = spent(self.processes()), time.monotonic(), []
             reply = self.web.post(f"{self.own}/api/kernels", json={"name": "python3", "path": "tnv2-lessons"})
             reply.raise_for_status()
             kernel = f"{self.own}/api/kernels/{reply.json()['id']}"
@@ -117,7 +116,7 @@ class Person:
             for cell in cells:
                 execute(line, cell, f"{self.name}, {lesson.stem}")
                 ends.append(time.monotonic() - began)
-            times = {"s": ends[-1], "three_s": ends[2], "cpu_s": spent(self.processes(hub)) - cpu}
+            times = {"s": ends[-1], "three_s": ends[2], "cpu_s": spent(self.processes()) - cpu}
         finally:
             end.wait()
         line.close()
@@ -153,14 +152,14 @@ def spent(processes):
 
 
 @contextmanager
-def watched(people, hub):
-    """Yield {"gb": PSS a person when all together took most, of a look every two seconds and one at the end}."""
+def watched(people):
+    """Yield {"gb": PSS a person when all together took most, of a look every four seconds and one at the end}."""
     peak, done = {"gb": 0.0}, threading.Event()
 
     def look():
         while True:
-            last = done.wait(2)
-            peak["gb"] = max(peak["gb"], held(people, hub))
+            last = done.wait(4)
+            peak["gb"] = max(peak["gb"], held(people))
             if last:
                 return
 
@@ -173,21 +172,21 @@ def watched(people, hub):
         thread.join()
 
 
-def held(people, hub):
+def held(people):
     """PSS of the people's processes in GB, divided by their number."""
     megabytes = 0.0
-    for process in chain.from_iterable(person.processes(hub) for person in people):
+    for process in chain.from_iterable(person.processes() for person in people):
         with suppress(psutil.Error, OSError):  # it has just ended
             megabytes += share(process)
     return megabytes / 1000 / len(people)
 
 
-def together(people, lesson, hub, meanwhile=None):
+def together(people, lesson, meanwhile=None):
     """Run a lesson for all people at once; return their figures as one row, and those of ``meanwhile()``."""
     start, end = (threading.Barrier(len(people) + 1) for _ in range(2))
     with ThreadPoolExecutor(len(people)) as pool:
-        runs = [pool.submit(person.run, lesson, hub, start, end) for person in people]
-        with watched(people, hub) as peak:
+        runs = [pool.submit(person.run, lesson, start, end) for person in people]
+        with watched(people) as peak:
             start.wait()
             other = meanwhile() if meanwhile else None
             end.wait()
@@ -225,30 +224,30 @@ def main():
     given = parser.parse_args()
     lessons = [path for path in NOTEBOOKS if path.stem[:2] in given.lessons]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        kept = Path(folder)
-        address, process = stack.enter_context(hub(given.config, kept))
-        process = psutil.Process(process.pid)
+        kept, cores = Path(folder), os.cpu_count()
+        address, hub = stack.enter_context(started(given.config, kept))
         people = [Person(address, f"person{number}") for number in range(given.users)]
-        starts = [people[0].start()]
+        first = people[0].start(hub)
         with ThreadPoolExecutor(given.users) as pool:
-            starts += pool.map(Person.start, people[1:])
-        record = {"users": given.users, "cores": os.cpu_count(), "server_alone_s": starts[0], "servers_s": max(starts)}
-        record["server_gb"] = held(people, process)
-        print(f"{given.users} people on {os.cpu_count()} cores: a server alone is ready in {starts[0]:.1f} s, the others, all at "
-              f"once, in {max(starts):.1f} s; {record['server_gb']:.2f} GB each without a kernel")  # fmt: skip
+            last = max(pool.map(partial(Person.start, hub=hub), people[1:]), default=first)
+        record = {"users": given.users, "cores": cores, "server_s": first, "servers_s": last, "server_gb": held(people)}
+        print(
+            f"{given.users} people on {cores} cores. JupyterLab starts in {first:.1f} s for the first, in {last:.1f} s for"
+        )
+        print(f"the others at once, and takes {record['server_gb']:.2f} GB each.")
         titles = ("alone s", "three cells", "together s", "worst s", "three cells", "CPU s", "GB each")
         print(f"{'lesson':28}" + "".join(f"{title:>12}" for title in titles))
         for lesson in lessons:
-            alone, all_of_them = (together(some, lesson, process)[0] for some in (people[:1], people))
-            record[lesson.stem] = {"alone": alone, "together": all_of_them}
-            report(lesson.stem, alone, all_of_them)
+            alone, everybody = (together(some, lesson)[0] for some in (people[:1], people))
+            record[lesson.stem] = {"alone": alone, "together": everybody}
+            report(lesson.stem, alone, everybody)
         if given.tuner:
             page = opened(stack.enter_context(chromium()), address, kept)
             drag = partial(measured, page, "tuner", given.seconds, 10)
             before = drag()["updates_per_s"]
-            row, meanwhile = together(people, lessons[0], process, drag)
-            record["tuner"] = {"alone": before, "together": meanwhile["updates_per_s"]} | row
-            report(f"{lessons[0].stem} and a tuner", None, row)
+            everybody, meanwhile = together(people, lessons[0], drag)
+            record["tuner"] = {"alone": before, "together": meanwhile["updates_per_s"], "lesson": everybody}
+            report(f"{lessons[0].stem} and a tuner", None, everybody)
             print(f"tuner: {before:.0f} updates/s alone, {meanwhile['updates_per_s']:.0f} meanwhile")
     print(json.dumps(rounded(record)))
 

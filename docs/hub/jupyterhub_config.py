@@ -54,11 +54,13 @@ main()
 def prepared():
     """Fetch the proxy from npm, by the hashes in package-lock.json, and fill the caches; once."""
     if not PROXY.is_dir():
-        part = shutil.copytree(HERE, KEPT / "proxy.part", ignore=lambda _, names: {*names} - {"package.json", "package-lock.json"},
-                               dirs_exist_ok=True)  # fmt: skip
+        part = KEPT / "proxy.part"
+        part.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, part)
         if npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=part):
             sys.exit("npm could not fetch configurable-http-proxy. Check the network connection, and start the hub again.")
-        Path(part).rename(PROXY)
+        part.rename(PROXY)
     if not CACHE.is_dir():
         subprocess.run([sys.executable, "-c", FIRST], env=os.environ | ENVIRONMENT, check=True)
 
