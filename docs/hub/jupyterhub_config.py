@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "passive",  # and asleep, where somebody asks for more threads
     "MALLOC_MMAP_THRESHOLD_": str(4 << 20),  # arrays from 4 MB on go back to the system once they are free
     "THP_MEM_ALLOC_ENABLE": "1",  # and torch gets new ones in large pages, or that would cost a fifth of a prediction
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # or pyarrow claims 1 GB at once, which counts for ulimit
     "NUMBA_CACHE_DIR": str(CACHE / "numba"),  # compiled once for all
     "MPLCONFIGDIR": str(CACHE / "matplotlib"),  # and the list of fonts
     **{name: os.environ[name] for name in ("TNV2_TILES",) if name in os.environ},  # your tiles in every lesson
