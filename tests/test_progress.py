@@ -36,3 +36,14 @@ def test_a_terminal_has_tqdms_own_bar():
     assert list(Progress(range(3), "looking", file=stream)) == [0, 1, 2]
     assert "looking: 100%" in stream.getvalue()
     assert list(Progress(range(3), disable=True)) == [0, 1, 2]
+
+
+def test_a_notebook_says_that_torch_is_being_loaded_and_keeps_nothing_of_it():
+    watched = """import tnv2.progress
+start, told = tnv2.progress.Progress.__init__, []
+tnv2.progress.Progress.__init__ = lambda bar, *args, **kwargs: (start(bar, *args, **kwargs), told.append(bar.desc))[0]
+tnv2.load_model, tnv2.predict
+assert told == ["loading PyTorch"], told"""
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(watched + "\nNone")])
+    NotebookClient(book, timeout=120).execute()
+    assert [output.data for output in book.cells[0].outputs if any(output.data.values())] == []
