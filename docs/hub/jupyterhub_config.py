@@ -85,6 +85,7 @@ if "TNV2_HUB_PASSWORD" not in os.environ:
 c.JupyterHub.authenticator_class = "shared-password"
 c.SharedPasswordAuthenticator.user_password = password
 c.Authenticator.allow_all = True  # who has the password
+c.Authenticator.username_pattern = r"[a-z0-9][a-z0-9_.-]*"  # it names a folder
 c.JupyterHub.db_url = f"sqlite:///{KEPT / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(KEPT / "cookie_secret")
 c.ConfigurableHTTPProxy.pid_file = str(KEPT / "proxy.pid")
