@@ -6,7 +6,7 @@ A page is written by save_page and opened from disk in headless Chromium. Second
 given to the page until the animation frame after the buildings are on the screen, the best of the rounds: of a sample of
 650 px with its MUL bands, and once of a tile of 2,048 px. Beside it predict looks at the same tiles, in float32, with one
 thread as the page has and with all. With --large a tile of that side follows, and the most memory that all of Chromium's
-processes had, beyond what they had before (PSS, so that shared pages count once).
+processes had, beyond a browser without a page (PSS, so that shared pages count once).
 """
 
 import argparse
@@ -53,6 +53,7 @@ def main() -> None:
         path = Path(folder, "page.html")
         tnv2.save_page(path, model)
         found: dict[str, float] = {"page_mb": path.stat().st_size / 1e6}
+        empty = held()
         page = browser.new_page()
         page.goto(path.as_uri() + "#maps")
         wait(page, "globalThis.came?.ready")
@@ -79,7 +80,7 @@ def main() -> None:
             times_over = -(-side // 650)
             rgb = np.tile(tile.rgb, (times_over, times_over, 1))[:side, :side]
             write_geotiff(large := Path(folder, f"tile{side}.tif"), rgb, PLACE)
-            with Peak() as peak:
+            with Peak(empty) as peak:
                 found[name] = dropped(page, [large], page.evaluate("came.done") + 1, 3600)
             if side == arguments.large:
                 found["page_large_mb"] = peak.most / 1e6
@@ -118,28 +119,29 @@ def timed(act) -> float:
     return time.perf_counter() - start
 
 
+def held() -> int:
+    """Return how much memory Chromium's processes have now, in bytes."""
+    total = 0
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "chrom" in process.name():
+                total += process.memory_full_info().pss
+        except psutil.Error:
+            pass  # it has ended
+    return total
+
+
 class Peak:
-    """The most memory that Chromium's processes have while it lasts, beyond what they had at its beginning, in bytes."""
+    """The most memory that Chromium's processes have while it lasts, beyond what it had when it was ``empty``, in bytes."""
 
-    def __init__(self) -> None:
-        self.most, self._over = 0, threading.Event()
-
-    def _now(self) -> int:
-        total = 0
-        for process in psutil.Process().children(recursive=True):
-            try:
-                if "chrom" in process.name():
-                    total += process.memory_full_info().pss
-            except psutil.Error:
-                pass  # it has ended
-        return total
+    def __init__(self, empty: int) -> None:
+        self.most, self._empty, self._over = 0, empty, threading.Event()
 
     def _watch(self) -> None:
         while not self._over.wait(0.2):
-            self.most = max(self.most, self._now() - self._before)
+            self.most = max(self.most, held() - self._empty)
 
     def __enter__(self) -> "Peak":
-        self._before = self._now()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
         return self
