@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from lab import answers, chromium, free_ports, run_notebook, wait_for, write_notebook  # noqa: E402
-from lessons import NOTEBOOKS, share  # noqa: E402
+from lessons import NOTEBOOKS, share, watching  # noqa: E402
 from slider import PREPARE, TUNER, measured  # noqa: E402
 
 CONFIG = ROOT / "docs" / "hub" / "jupyterhub_config.py"
@@ -151,27 +151,6 @@ def spent(processes):
     return sum(sum(process.cpu_times()[:4]) for process in processes)
 
 
-@contextmanager
-def watched(people):
-    """Yield {"gb": PSS a person when all together took most, of a look every four seconds and one at the end}."""
-    peak, done = {"gb": 0.0}, threading.Event()
-
-    def look():
-        while True:
-            last = done.wait(4)
-            peak["gb"] = max(peak["gb"], held(people))
-            if last:
-                return
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
-
-
 def held(people):
     """PSS of the people's processes in GB, divided by their number."""
     megabytes = 0.0
@@ -184,15 +163,16 @@ def held(people):
 def together(people, lesson, meanwhile=None):
     """Run a lesson for all people at once; return their figures as one row, and those of ``meanwhile()``."""
     start, end = (threading.Barrier(len(people) + 1) for _ in range(2))
+    seen = []
     with ThreadPoolExecutor(len(people)) as pool:
         runs = [pool.submit(person.run, lesson, start, end) for person in people]
-        with watched(people) as peak:
+        with watching(lambda: seen.append(held(people)), 4):
             start.wait()
             other = meanwhile() if meanwhile else None
             end.wait()
         runs = [run.result() for run in runs]
     times = [run["s"] for run in runs]
-    row = {"median_s": statistics.median(times), "worst_s": max(times), "gb": peak["gb"]}
+    row = {"median_s": statistics.median(times), "worst_s": max(times), "gb": max(seen)}
     return row | {name: statistics.mean(run[name] for run in runs) for name in ("three_s", "cpu_s")}, other
 
 

