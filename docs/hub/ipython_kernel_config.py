@@ -1,4 +1,4 @@
-"""Kernels with less to do in a lesson's first minute: a third of its processor time. For ~/.ipython/profile_default/."""
+"""Kernels with less to do in a lesson's first minute. For ~/.ipython/profile_default/."""
 
 import gc
 
