@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from lab import ROOT, chromium
+from lab import ROOT, chromium, jupyterlab
 from server import Server
 
 from tnv2 import find_tiles, load_model, predict, sample_tiles
@@ -112,6 +112,14 @@ def browser():
 
 
 @pytest.fixture(scope="session")
+def lab_server(tmp_path_factory):
+    """The address of a JupyterLab, and the folder of its notebooks."""
+    folder = tmp_path_factory.mktemp("lab")
+    with jupyterlab(folder) as address:
+        yield address, folder / "notebooks"
+
+
+@pytest.fixture(scope="session")
 def served():
     """The address of an HTTP server on loopback that serves tnv2/browser."""
 
@@ -127,6 +135,18 @@ def served():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def one_thread(monkeypatch):
+    """One thread for torch, here and in processes that start: beside other tests, small steps wait for a second one."""
+    import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

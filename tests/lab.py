@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -102,14 +103,29 @@ def run_notebook(page, address, name, finished):
 
 
 @contextlib.contextmanager
-def notebook(browser, folder, source, finished):
-    """Yield the page of a notebook of one cell in a JupyterLab of its own, run until the selector ``finished`` is there."""
-    with jupyterlab(folder) as address:
-        write_notebook(folder / "notebooks" / "cell.ipynb", [source])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        run_notebook(page, address, "cell.ipynb", finished)
-        yield page
-        page.close()
+def notebook(browser, lab_server, source, finished):
+    """Yield the page of a notebook of one cell, run until the selector ``finished`` is there; its kernel ends with it.
+
+    lab_server : a JupyterLab's address and the folder of its notebooks.
+    """
+    address, folder = lab_server
+    name = f"cell_{secrets.token_hex(4)}.ipynb"
+    write_notebook(folder / name, [source])
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    run_notebook(page, address, name, finished)
+    yield page
+    page.close()
+    end_kernels(address)
+
+
+def end_kernels(address):
+    """Shut all kernels of a Jupyter server down."""
+    allowed = {"Authorization": f"token {TOKEN}"}
+    with urllib.request.urlopen(urllib.request.Request(f"{address}/api/sessions", headers=allowed)) as reply:
+        sessions = json.load(reply)
+    for session in sessions:
+        one = urllib.request.Request(f"{address}/api/sessions/{session['id']}", headers=allowed, method="DELETE")
+        urllib.request.urlopen(one).close()
 
 
 def code_cells(page):

@@ -9,14 +9,14 @@ import subprocess
 
 import psutil
 import pytest
-from lab import ROOT, answers, code_cells, jupyterlab, kernel_says, run_notebook, wait_for
+from lab import ROOT, answers, code_cells, end_kernels, kernel_says, run_notebook, wait_for
 
 
 @pytest.fixture(scope="module")
-def address(browser, tmp_path_factory):
-    """The address of a JupyterLab."""
-    with jupyterlab(tmp_path_factory.mktemp("lab")) as address:
-        yield address
+def address(lab_server):
+    """The address of a JupyterLab, without the kernels of this file at its end."""
+    yield lab_server[0]
+    end_kernels(lab_server[0])
 
 
 @pytest.fixture(scope="module")

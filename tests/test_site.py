@@ -13,7 +13,6 @@ from urllib.parse import unquote
 import pytest
 from bs4 import BeautifulSoup
 from conftest import unavailable
-from filelock import FileLock
 from lab import ROOT, wait_for
 
 LESSONS = ("00_start_here", "04_tune_and_score")
@@ -24,13 +23,9 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The folder of a site with two lessons, built once where several processes share the tests."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built" / "site"
-    folder.parent.mkdir(exist_ok=True)
-    with FileLock(folder.with_name("lock")):
-        if not folder.exists():
-            build(folder)
+    """The folder of a site with two lessons."""
+    folder = tmp_path_factory.mktemp("built") / "site"
+    build(folder)
     return folder
 
 

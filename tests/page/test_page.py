@@ -18,7 +18,6 @@ import pytest
 import rasterio
 from arrays import PACKING, came
 from conftest import unavailable
-from filelock import FileLock
 from firefox import firefox
 from lab import CHROMIUM_FLAGS
 from rasterio.features import rasterize
@@ -66,18 +65,14 @@ def model():
 
 @pytest.fixture(scope="session")
 def page_file(tmp_path_factory):
-    """The page, written once for all processes of a test run."""
-    base = tmp_path_factory.getbasetemp()
-    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "page" / "page.html"
-    path.parent.mkdir(exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if not path.is_file():
-            try:
-                save_page(path)
-            except ImportError as error:
-                unavailable(str(error))
-            except ConnectionError as error:
-                pytest.skip(str(error))
+    """The page, written to a folder of its own."""
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    try:
+        save_page(path)
+    except ImportError as error:
+        unavailable(str(error))
+    except ConnectionError as error:
+        pytest.skip(str(error))
     return path
 
 

@@ -337,9 +337,9 @@ COLOURS = """([which, pixels]) => {
 
 
 @pytest.fixture(scope="module")
-def page(browser, tmp_path_factory):
+def page(browser, lab_server):
     """A notebook with one viewer, all cells run."""
-    with notebook(browser, tmp_path_factory.mktemp("lab"), CELL, ".tnv2-chart svg") as page:
+    with notebook(browser, lab_server, CELL, ".tnv2-chart svg") as page:
         yield page
 
 

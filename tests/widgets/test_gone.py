@@ -25,8 +25,8 @@ tuner
 
 
 @pytest.fixture
-def page(browser, tmp_path):
-    with notebook(browser, tmp_path, CELL, ".tnv2-tuner canvas") as page:
+def page(browser, lab_server):
+    with notebook(browser, lab_server, CELL, ".tnv2-tuner canvas") as page:
         yield page
 
 

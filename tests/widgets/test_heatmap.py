@@ -79,8 +79,8 @@ def test_colours_run_from_the_lowest_score_to_the_highest(cells):
 
 
 @pytest.fixture(scope="module")
-def page(browser, tmp_path_factory):
-    with notebook(browser, tmp_path_factory.mktemp("lab"), CELLS, ".tnv2-heatmap svg") as page:
+def page(browser, lab_server):
+    with notebook(browser, lab_server, CELLS, ".tnv2-heatmap svg") as page:
         yield page
 
 

@@ -431,9 +431,9 @@ def test_memory_stays_flat_over_ten_thousand_changes_and_a_thousand_edits(browse
     opened.close()
 
 
-def test_jupyterlab_and_python_hear_of_each_other(browser, tmp_path):
+def test_jupyterlab_and_python_hear_of_each_other(browser, lab_server):
     cell = CELL.format(tests=str(ROOT / "tests"), widgets=str(ROOT / "tests" / "widgets"))
-    with notebook(browser, tmp_path, cell, ".tnv2-strip[aria-busy=false]") as opened:
+    with notebook(browser, lab_server, cell, ".tnv2-strip[aria-busy=false]") as opened:
         assert len([worker for worker in opened.workers if worker.url.startswith("blob:")]) >= 1
         said = kernel_says(opened, "print(f'{tuner.score.f1:.2f}', end='')")
         assert f"F1 {said}" in opened.locator(".tnv2-pooled").inner_text()

@@ -384,8 +384,8 @@ tuner = tnv2.ThresholdTuner(tnv2.Tile(np.zeros((160, 160, 3), np.uint8)), tnv2.P
 tuner"""
 
 
-def test_jupyterlab_hears_no_key_and_python_all_edits(browser, tmp_path):
-    with notebook(browser, tmp_path, CELL, ".tnv2-tuner canvas") as opened:
+def test_jupyterlab_hears_no_key_and_python_all_edits(browser, lab_server):
+    with notebook(browser, lab_server, CELL, ".tnv2-tuner canvas") as opened:
         cells = len(code_cells(opened))
         opened.locator(".tnv2-mending summary").click()
         opened.locator(".tnv2-frame").focus()

@@ -87,7 +87,7 @@ def train(
     model = placed(model, place).train()
     averaged = copy.deepcopy(model)
     averaged.copes_without_mul, averaged.thresholds = settings.without_mul > 0, THRESHOLDS
-    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True)
     state: dict[str, Part] = {"model": model, "averaged": averaged, "optimiser": optimiser}
     step, seconds = restore(checkpoint, settings, state)
     journal = Journal(log, step) if log else None
@@ -150,4 +150,4 @@ def warmth(done: float) -> float:
 def blend(averaged: nn.Module, model: nn.Module, keep: float) -> None:
     """Move the averaged weights and statistics towards the model's, keeping the share ``keep`` of what they were."""
     for old, new in zip(averaged.state_dict().values(), model.state_dict().values(), strict=True):
-        old.copy_(keep * old + (1 - keep) * new if old.is_floating_point() else new)
+        old.lerp_(new, 1 - keep) if old.is_floating_point() else old.copy_(new)
