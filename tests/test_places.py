@@ -54,6 +54,15 @@ def test_the_hubs_configuration_loads(settings):
     assert {f"{name}.{trait}" for name, traits in settings.items() for trait in traits} <= known
 
 
+def test_names_of_people_can_be_those_of_folders(settings):
+    from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
+
+    hub = SharedPasswordAuthenticator(config=settings)
+    assert all(hub.validate_username(name) for name in ("ada", "bob smith", "zo\u00eb", "a.b-c_1", "7"))
+    wrong = ("..", "../eve", "a/b", "a\\b", "a:b", "a\n", ".ssh", "-rf", " ", "a;b", "a$b")
+    assert [name for name in wrong if hub.validate_username(name)] == []
+
+
 def test_people_get_the_lessons_once(settings, tmp_path):
     spawner = types.SimpleNamespace(user=types.SimpleNamespace(name="ada"))
     home = tmp_path / "people" / "ada"

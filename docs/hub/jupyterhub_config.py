@@ -11,6 +11,7 @@ each other's files. For accounts or containers of their own take another spawner
 ``mem_limit`` and the timeouts; ``benchmarks/hub.py`` measured those, with this file.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -50,6 +51,12 @@ sys.modules["rfc3987_syntax"] = None  # builds grammars for 1.5 s, only to check
 from jupyterhub.singleuser import main
 main()
 """
+SETTINGS = {
+    ".ipython/profile_default/ipython_kernel_config.py": (HERE / "ipython_kernel_config.py").read_text("utf-8"),
+    ".jupyter/lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings": json.dumps(
+        {"fetchNews": "false", "checkForUpdates": False}  # nobody is asked about news
+    ),
+}
 
 
 def prepared():
@@ -67,14 +74,14 @@ def prepared():
 
 
 def welcome(spawner):
-    """Give a person the lessons to write in and the kernel's settings, never over what is there."""
+    """Give a person the lessons to write in and SETTINGS, never over what is there."""
     home = PEOPLE / spawner.user.name
-    settings = home / ".ipython" / "profile_default" / "ipython_kernel_config.py"
     if not (home / LESSONS).exists():
         shutil.copytree(box("notebooks"), home / LESSONS, ignore=shutil.ignore_patterns("made", "broken", ".*"))
-    if not settings.exists():
-        settings.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(HERE / settings.name, settings)
+    for place, content in SETTINGS.items():
+        if not (home / place).exists():
+            (home / place).parent.mkdir(parents=True, exist_ok=True)
+            (home / place).write_text(content, encoding="utf-8")
 
 
 prepared()
@@ -85,7 +92,7 @@ if "TNV2_HUB_PASSWORD" not in os.environ:
 c.JupyterHub.authenticator_class = "shared-password"
 c.SharedPasswordAuthenticator.user_password = password
 c.Authenticator.allow_all = True  # who has the password
-c.Authenticator.username_pattern = r"[a-z0-9][a-z0-9_.-]*"  # it names a folder
+c.Authenticator.username_pattern = r"\w[\w .-]*\Z"  # it names a folder; JupyterHub only asks how a name begins
 c.JupyterHub.db_url = f"sqlite:///{KEPT / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(KEPT / "cookie_secret")
 c.ConfigurableHTTPProxy.pid_file = str(KEPT / "proxy.pid")
@@ -105,7 +112,5 @@ c.Spawner.cmd = ["sh", "-c", f'ulimit -d {MEGABYTES * 1000} && exec "$@"', "sh",
 c.Spawner.args = [
     "--MappingKernelManager.cull_idle_timeout=3600",  # s; kernels that nobody looks at any more
     "--ServerApp.shutdown_no_activity_timeout=7200",  # and then the person's JupyterLab
-    "--LabApp.news_url=None",  # nobody is asked about news
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     *(["--allow-root"] if os.geteuid() == 0 else []),
 ]
