@@ -112,10 +112,12 @@ def notebook(browser, lab_server, source, finished):
     name = f"cell_{secrets.token_hex(4)}.ipynb"
     write_notebook(folder / name, [source])
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    run_notebook(page, address, name, finished)
-    yield page
-    page.close()
-    end_kernels(address)
+    try:
+        run_notebook(page, address, name, finished)
+        yield page
+    finally:
+        page.close()
+        end_kernels(address)
 
 
 def end_kernels(address):

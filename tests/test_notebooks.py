@@ -33,8 +33,9 @@ def test_first_notebook_runs_on_real_tiles(shared, tmp_path, monkeypatch):
     assert "Match(f1=" in lesson.printed
 
 
-def test_tuning_runs_on_real_tiles(shared, tmp_path, monkeypatch):
-    monkeypatch.setenv("TNV2_TILES", str(shared / "data" / "AOI_2_Vegas"))
+@pytest.mark.parametrize("folder", ["AOI_2_Vegas", "crop_AOI_2_Vegas_img2144"])
+def test_tuning_runs_on_real_tiles(shared, tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("TNV2_TILES", str(shared / "data" / folder))
     assert run(ROOT / "notebooks" / "04_tune_and_score.ipynb", tmp_path).complaints == []
 
 

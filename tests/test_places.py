@@ -20,6 +20,7 @@ from traitlets.config.loader import PyFileConfigLoader
 
 HUB = ROOT / "docs" / "hub"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+NEWS = ".jupyter/lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 COUNTED = """import sys
 import matplotlib.pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -70,9 +71,13 @@ def test_people_get_the_lessons_once(settings, tmp_path):
     lessons = home / "tnv2-lessons"
     assert {path.name for path in (ROOT / "notebooks").glob("0*.ipynb")} <= {path.name for path in lessons.iterdir()}
     assert (home / settings.Spawner.default_url.removeprefix("/lab/tree/")).is_file()
-    (lessons / "00_start_here.ipynb").write_text("mine")
+    kernel, news = (home / place for place in (".ipython/profile_default/ipython_kernel_config.py", NEWS))
+    assert kernel.read_bytes() == (HUB / kernel.name).read_bytes()
+    assert json.loads(news.read_text()) == {"fetchNews": "false", "checkForUpdates": False}
+    for place in (lessons / "00_start_here.ipynb", kernel, news):
+        place.write_text("mine")
     settings.Spawner.pre_spawn_hook(spawner)
-    assert (lessons / "00_start_here.ipynb").read_text() == "mine"
+    assert [place.read_text() for place in (lessons / "00_start_here.ipynb", kernel, news)] == ["mine"] * 3
 
 
 def test_a_hubs_kernel_draws_figures_for_the_page_alone_and_shows_them(tmp_path, monkeypatch):

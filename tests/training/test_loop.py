@@ -206,7 +206,7 @@ def test_a_killed_training_goes_on_where_it_was(tmp_path):
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as first:
         wait_for(checkpoint.exists, 120)
         first.kill()
-    assert torch.load(checkpoint, weights_only=True)["step"] % 5 == 0
+    assert torch.load(checkpoint, weights_only=True)["step"] in range(5, 40, 5)
     again = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert not checkpoint.exists()
