@@ -20,6 +20,7 @@ from .journal import plot_log
 from .loop import train
 from .manifest import Picture, read_manifest, set_aside
 from .settings import Settings
+from .team import join_team, place_in_team
 
 
 def main() -> None:
@@ -45,6 +46,8 @@ def main() -> None:
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
     arguments = parser.parse_args()
     settings = Settings(**{field.name: getattr(arguments, field.name) for field in fields(Settings)})
+    join_team()
+    rank, size = place_in_team()
     taught, aside = set_aside(read_manifest(arguments.more)) if arguments.more else ([], [])
     taught = [*labelled(arguments.tiles, "tiles"), *labelled(arguments.pictures, "pictures"), *taught]
     drawn = layout_tiles(arguments.layouts_in, settings.layouts, settings.seed) if arguments.layouts_in else []
@@ -66,7 +69,10 @@ def main() -> None:
     checkpoint = arguments.out.with_suffix(".checkpoint")
     start = load_model(arguments.start, "cpu") if arguments.start else None
     log = arguments.out.with_suffix(".csv")
-    model = train(settings, (), (), start, norm_act, "auto", checkpoint, report, arguments.every, sources, log)
+    device = "cpu" if size > 1 else "auto"
+    model = train(settings, (), (), start, norm_act, device, checkpoint, report, arguments.every, sources, log)
+    if rank:
+        return
     if aside:  # validation is for scores alone
         model = calibrated(model, aside)
     save_model(model, arguments.out, model.thresholds, model.copes_without_mul)

@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from .examples import Source, example, mul_guess
 from .journal import Journal
 from .settings import Settings
 from .targets import segmentation_loss
+from .team import average_gradients, mean_of_team, place_in_team
 from .widening import widened
 
 # What goes with the mini network: the best of a sweep over pictures that its training set aside and scenes of other seeds.
@@ -79,7 +81,10 @@ def train(
     torch.manual_seed(settings.seed)
     place = chosen_device(device)
     dtype = best_precision(place) if norm_act is ABN else torch.float32  # InPlaceABN wants inputs in its weights' type
-    crops = crops_of(settings, tiles, pictures, sources, place)
+    rank, size = place_in_team()
+    if settings.batch % size:
+        raise ValueError(f"a batch of {settings.batch} crops cannot be shared out among {size} processes. Pass a multiple.")
+    crops = crops_of(replace(settings, batch=settings.batch // size), tiles, pictures, sources, place)
     model = TernausNetV2(width=settings.width, num_filters=settings.num_filters, norm_act=norm_act)
     if start is not None:
         start = widened(start, settings.width, settings.num_filters)
@@ -90,14 +95,19 @@ def train(
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=1e-2, fused=True)
     state: dict[str, Part] = {"model": model, "averaged": averaged, "optimiser": optimiser}
     step, seconds = restore(checkpoint, settings, state)
+    if rank:  # the first of a team keeps the files
+        checkpoint = log = on_progress = None
     journal = Journal(log, step) if log else None
-    bar = Progress(total=None if settings.minutes else settings.steps, initial=step, desc="training", mininterval=10)
+    bar = Progress(
+        total=None if settings.minutes else settings.steps, initial=step, desc="training", mininterval=10, disable=rank > 0
+    )
     before = kept = time.monotonic()
     while (done := part_done(settings, step, seconds)) < 1:
         rate = settings.rate * warmth(done)
-        loss = one_step(model, optimiser, rate, crops.batch(step), settings, dtype)
+        loss = one_step(model, optimiser, rate, crops.batch(step * size + rank), settings, dtype)
         now = time.monotonic()
-        step, seconds, before = step + 1, seconds + min(now - before, PAUSE), now
+        spent = min(now - before, PAUSE)
+        step, seconds, before = step + 1, seconds + (mean_of_team(spent) if size > 1 else spent), now
         last = part_done(settings, step, seconds) >= 1
         blend(averaged, model, min(settings.average, step / (step + 10)))
         bar.update()
@@ -130,6 +140,8 @@ def one_step(
     loss = segmentation_loss(logits.float(), targets, known, settings.jaccard, settings.smoothing)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    if place_in_team()[1] > 1:
+        average_gradients(model)
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.param_groups[0]["lr"] = rate
     optimiser.step()
