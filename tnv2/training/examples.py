@@ -48,29 +48,11 @@ class Source:
 
 
 def example(tile: Tile, merged: bool) -> Example:
-    """Return the Example of a labelled tile.
-
-    merged : whether touching buildings are one in its labels. The border is unknown where a part may be several then.
-    """
+    """Return the Example of a labelled tile; in ``merged`` labels touching buildings are one, so the border is unknown."""
     truth = np.asarray(tile.truth)
-    known = ~maybe_several(truth) if merged else np.ones(truth.shape, bool)
-    targets = np.stack([truth > 0, border_target(truth), known])
+    targets = np.stack([truth > 0, border_target(truth), np.full(truth.shape, not merged)])
     bands = scaled(tile)[: 3 if tile.mul is None else 11]
     return Example(torch.from_numpy(bands).half(), torch.from_numpy(targets.astype(np.uint8) * 255))
-
-
-def maybe_several(labels: np.ndarray) -> np.ndarray:
-    """Return (H, W) bool: the parts of merged labels that may be several buildings, by their size and shape.
-
-    A part is one building where it fills nine tenths of its convex hull and is at most half as large again as the picture's
-    usual one, the median. Of parts that are apart the border is known, as is that a lone building has none.
-    """
-    from skimage.measure import regionprops
-
-    parts = regionprops(labels)
-    usual = np.median([part.area for part in parts]) if parts else 0
-    doubtful = [part.label for part in parts if part.solidity < 0.9 or part.area > 1.5 * usual]
-    return np.isin(labels, doubtful)
 
 
 def features(rgb: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,7 @@ from .examples import Source, example, mul_guess
 from .journal import Journal
 from .settings import Settings
 from .targets import segmentation_loss
-from .team import average_gradients, mean_of_team, place_in_team
+from .team import mean_of_team, place_in_team, shared
 from .widening import widened
 
 # What goes with the mini network: the best of a sweep over pictures that its training set aside and scenes of other seeds.
@@ -101,13 +101,13 @@ def train(
     bar = Progress(
         total=None if settings.minutes else settings.steps, initial=step, desc="training", mininterval=10, disable=rank > 0
     )
+    learner = shared(model)
     before = kept = time.monotonic()
     while (done := part_done(settings, step, seconds)) < 1:
         rate = settings.rate * warmth(done)
-        loss = one_step(model, optimiser, rate, crops.batch(step * size + rank), settings, dtype)
+        loss = one_step(learner, optimiser, rate, crops.batch(step * size + rank), settings, dtype)
         now = time.monotonic()
-        spent = min(now - before, PAUSE)
-        step, seconds, before = step + 1, seconds + (mean_of_team(spent) if size > 1 else spent), now
+        step, seconds, before = step + 1, seconds + mean_of_team(min(now - before, PAUSE)), now
         last = part_done(settings, step, seconds) >= 1
         blend(averaged, model, min(settings.average, step / (step + 10)))
         bar.update()
@@ -126,7 +126,7 @@ def train(
 
 
 def one_step(
-    model: TernausNetV2,
+    model: nn.Module,
     optimiser: torch.optim.Optimizer,
     rate: float,
     batch: tuple[torch.Tensor, ...],
@@ -140,8 +140,6 @@ def one_step(
     loss = segmentation_loss(logits.float(), targets, known, settings.jaccard, settings.smoothing)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    if place_in_team()[1] > 1:
-        average_gradients(model)
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.param_groups[0]["lr"] = rate
     optimiser.step()

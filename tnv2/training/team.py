@@ -22,18 +22,15 @@ def place_in_team() -> tuple[int, int]:
     return (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
 
 
-def average_gradients(model: nn.Module) -> None:
-    """Replace a model's gradients by their mean over the team."""
-    gradients = [each.grad for each in model.parameters() if each.grad is not None]
-    flat = torch.cat([each.reshape(-1) for each in gradients])
-    distributed.all_reduce(flat)
-    means = flat.div_(distributed.get_world_size()).split([each.numel() for each in gradients])
-    for gradient, mean in zip(gradients, means, strict=True):
-        gradient.copy_(mean.view(gradient.shape))
+def shared(model: nn.Module) -> nn.Module:
+    """Return a model whose gradients are the mean over the team; the model itself where this process works alone."""
+    return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False) if place_in_team()[1] > 1 else model
 
 
 def mean_of_team(number: float) -> float:
-    """Return the mean of a number over the team, the same for all of it to the last bit."""
+    """Return the mean of a number over the team, the same for all of it to the last bit; the number where it is alone."""
+    if (size := place_in_team()[1]) == 1:
+        return number
     total = torch.tensor(number, dtype=torch.float64)
     distributed.all_reduce(total)
-    return total.item() / distributed.get_world_size()
+    return total.item() / size
