@@ -18,8 +18,8 @@ test: .venv/test
 # Train weights/mini.safetensors anew, on this computer's GPU or processor, from synthetic scenes and, where given, real pictures:
 # make train TRAIN="--more FOLDER --pictures FOLDER --tiles FOLDER --validation FOLDER"
 # It goes on where it was stopped; weights/mini.csv grows as its log. --minutes 60 trains by the clock.
-# PROCESSES=2 shares each batch out among two processes: quicker on a processor of two cores than two threads are. Ctrl+C ends both;
-# after kill -9 end them by hand.
+# PROCESSES=2 shares each batch out among two processes: quicker on a processor of two cores than two threads are; both end
+# with torchrun.
 train: .venv/test
 	$(BIN)/$(if $(PROCESSES),torchrun --standalone --nproc-per-node $(PROCESSES) --module --,python -m) tnv2.training --out weights/mini.safetensors $(TRAIN)
 

@@ -1,7 +1,9 @@
 """Teams: processes of torchrun that train one network together."""
 
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -79,3 +81,42 @@ def test_its_steps_are_along_the_mean_of_all_gradients(team):
 def test_a_batch_that_cannot_be_shared_out_is_refused(team):
     for rank in (0, 1):
         assert "a batch of 3 crops cannot be shared out among 2 processes" in (team / f"{rank}.txt").read_text("utf-8")
+
+
+LEFT = """
+import sys
+from pathlib import Path
+
+from tnv2.training import Settings, train
+from tnv2.training.team import join_team, place_in_team
+
+folder = Path(sys.argv[1])
+join_team()
+rank = place_in_team()[0]
+note = lambda step, _: (folder / "started.txt").write_text(str(step), encoding="utf-8")
+try:
+    train(Settings(width=2, num_filters=1, steps=1_000_000, batch=2, crop=32, scenes=1), on_progress=note, every=1)
+except BaseException as end:  # of two that stop, the second may lose the first in the middle of a step
+    (folder / f"{rank}.txt").write_text(f"{type(end).__name__}: {end}", encoding="utf-8")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process that its parent has ended")
+def test_a_team_stops_when_torchrun_is_killed(tmp_path):
+    member = tmp_path / "member.py"
+    member.write_text(LEFT, encoding="utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    with subprocess.Popen([*torchrun, str(member), str(tmp_path)]) as killed:
+        wait_for([tmp_path / "started.txt"])
+        killed.send_signal(signal.SIGKILL)
+    ends = [tmp_path / f"{rank}.txt" for rank in (0, 1)]
+    wait_for(ends)
+    assert any("SystemExit: torchrun is gone" in end.read_text("utf-8") for end in ends)
+
+
+def wait_for(paths):
+    """Return when the files are there; fail after two minutes."""
+    until = time.monotonic() + 120
+    while not all(path.is_file() and path.stat().st_size for path in paths):
+        assert time.monotonic() < until, f"not all of {paths} are there"
+        time.sleep(0.1)

@@ -21,7 +21,7 @@ from .examples import Source, example, mul_guess
 from .journal import Journal
 from .settings import Settings
 from .targets import segmentation_loss
-from .team import mean_of_team, place_in_team, shared
+from .team import left_alone, mean_of_team, place_in_team, shared
 from .widening import widened
 
 # What goes with the mini network: the best of a sweep over pictures that its training set aside and scenes of other seeds.
@@ -104,6 +104,8 @@ def train(
     learner = shared(model)
     before = kept = time.monotonic()
     while (done := part_done(settings, step, seconds)) < 1:
+        if left_alone():
+            raise SystemExit("torchrun is gone, so this training stops as well. Start it again: it goes on.")
         rate = settings.rate * warmth(done)
         loss = one_step(learner, optimiser, rate, crops.batch(step * size + rank), settings, dtype)
         now = time.monotonic()

@@ -9,6 +9,8 @@ import os
 import torch
 from torch import distributed, nn
 
+STARTED_BY = os.getppid()
+
 
 def join_team() -> None:
     """Meet the other processes, where torchrun started this one."""
@@ -22,9 +24,14 @@ def place_in_team() -> tuple[int, int]:
     return (distributed.get_rank(), distributed.get_world_size()) if together else (0, 1)
 
 
+def left_alone() -> bool:
+    """Return whether the torchrun that started this process is gone, as after ``kill -9``, so that nobody would end it."""
+    return place_in_team()[1] > 1 and os.getppid() != STARTED_BY
+
+
 def shared(model: nn.Module) -> nn.Module:
     """Return a model whose gradients are the mean over the team; the model itself where this process works alone."""
-    return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False) if place_in_team()[1] > 1 else model
+    return nn.parallel.DistributedDataParallel(model) if place_in_team()[1] > 1 else model
 
 
 def mean_of_team(number: float) -> float:
