@@ -16,8 +16,9 @@ from lab import wait_for
 from tnv2 import Thresholds, load_model, render_scene
 from tnv2.files import box
 from tnv2.network.ternausnet import TernausNetV2
-from tnv2.training import Picture, Source, example
+from tnv2.training import Example, Picture, Source, example
 from tnv2.training.choosing import scores
+from tnv2.training.colours import recoloured
 from tnv2.training.crops import Crops, groups_with_room
 from tnv2.training.examples import guessed_mul, layout_tiles, mul_guess, picture_tiles
 from tnv2.training.journal import Journal, plot_log
@@ -130,6 +131,34 @@ def test_pasting_gives_crops_more_buildings():
         for often in (0.0, 1.0)
     )
     assert pasted > plain
+
+
+def test_crops_take_on_the_look_of_other_pictures():
+    """A dark picture of roofs and a bright one of ground: roofs come out bright now and then, and the other way round."""
+    noise = np.random.default_rng(1).normal(0, 0.02, (2, 3, 64, 64))
+    pictures = {0.3: np.full((64, 64), 1), 0.7: np.zeros((64, 64), int)}
+    sources = []
+    for (grey, truth), rough in zip(pictures.items(), noise, strict=True):
+        targets = torch.from_numpy(np.stack([truth, 0 * truth, 0 * truth]).astype(np.uint8) * 255)
+        sources.append(Source(str(grey), [Example(torch.from_numpy(grey + rough).half(), targets)]))
+
+    def seen(variety, count):
+        crops, rng = Crops(sources, Settings(crop=32, variety=variety)), np.random.default_rng(2)
+        drawn = (crops.crop(rng) for _ in range(count))
+        return [(round(float(image[:3].mean()), 1), bool(targets[0].mean() > 0.5)) for image, targets in drawn]
+
+    crossed = [pair for pair in seen(1, 400) if pair in {(0.7, True), (0.3, False)}]
+    assert len(set(crossed)) == 2
+    assert 60 < len(crossed) < 100, "four in ten take a look, half of them their own"
+    assert set(seen(0, 50)) == {(0.3, True), (0.7, False)}
+
+
+def test_black_points_move_a_channel_at_a_time():
+    """As one dark pixel moves those of a real tile: by up to a fifth of the scale, in some channels alone."""
+    black = recoloured(torch.zeros(300, 11, 8, 8), np.random.default_rng(0), 1.0)[:, :3].mean(dim=(2, 3))
+    apart = black.max(dim=1).values - black.min(dim=1).values
+    assert 0.3 < (apart > 0.06).float().mean() < 0.7
+    assert apart.max() < 0.6
 
 
 def test_mul_is_dropped_as_often_as_said():

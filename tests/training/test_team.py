@@ -3,11 +3,11 @@
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
 import torch
+from lab import wait_for
 
 from tnv2.network import TernausNetV2
 from tnv2.training import Settings, crops_of, segmentation_loss
@@ -97,7 +97,8 @@ note = lambda step, _: (folder / "started.txt").write_text(str(step), encoding="
 try:
     train(Settings(width=2, num_filters=1, steps=1_000_000, batch=2, crop=32, scenes=1), on_progress=note, every=1)
 except BaseException as end:  # of two that stop, the second may lose the first in the middle of a step
-    (folder / f"{rank}.txt").write_text(f"{type(end).__name__}: {end}", encoding="utf-8")
+    (folder / f"{rank}.ending").write_text(f"{type(end).__name__}: {end}", encoding="utf-8")
+    (folder / f"{rank}.ending").replace(folder / f"{rank}.txt")
 """
 
 
@@ -107,16 +108,8 @@ def test_a_team_stops_when_torchrun_is_killed(tmp_path):
     member.write_text(LEFT, encoding="utf-8")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     with subprocess.Popen([*torchrun, str(member), str(tmp_path)]) as killed:
-        wait_for([tmp_path / "started.txt"])
+        wait_for((tmp_path / "started.txt").exists, 120)
         killed.send_signal(signal.SIGKILL)
     ends = [tmp_path / f"{rank}.txt" for rank in (0, 1)]
-    wait_for(ends)
+    wait_for(lambda: all(end.exists() for end in ends), 120)
     assert any("SystemExit: torchrun is gone" in end.read_text("utf-8") for end in ends)
-
-
-def wait_for(paths):
-    """Return when the files are there; fail after two minutes."""
-    until = time.monotonic() + 120
-    while not all(path.is_file() and path.stat().st_size for path in paths):
-        assert time.monotonic() < until, f"not all of {paths} are there"
-        time.sleep(0.1)

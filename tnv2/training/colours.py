@@ -23,8 +23,9 @@ def recoloured(bands: torch.Tensor, rng: np.random.Generator, variety: float) ->
         return np.where(rng.random(n) < chance, values, otherwise)
 
     rgb, mul = bands[:, :3], bands[:, 3:]
-    low, high = variety * rng.uniform(-0.08, 0.08, n), sometimes(0.5, 2 ** (variety * rng.uniform(-0.7, 1, n)), 1)
-    gain = rng.normal(1, 0.08 * variety, (n, 3)) / (high - low)[:, None]
+    high = sometimes(0.5, 2 ** (variety * rng.uniform(-0.7, 1, n)), 1)[:, None]
+    low = variety * (rng.uniform(-0.08, 0.08, (n, 1)) + sometimes(0.5, rng.uniform(-0.2, 0.1, (3, n)), 0).T)
+    gain = rng.normal(1, 0.08 * variety, (n, 3)) / (high - low)
     rgb = ((rgb - column(low)) * column(gain)).clamp(0, 1)
     rgb = rgb.clamp(min=1e-6) ** column(np.exp(rng.normal(0, 0.25 * variety, n)))
     haze = column(sometimes(0.2, rng.uniform(0, 0.3 * variety, n), 0))

@@ -40,6 +40,7 @@ class Crops:
         self.guess = None if guess is None else guess.to(device)
         areas = [np.array([one.targets[0].numel() for one in each.examples], float) for each in self.sources]
         self.often = [area / area.sum() for area in areas]
+        self.looks = [[look_of(one.image) for one in each.examples] for each in self.sources]
         weights = np.array([each.weight for each in self.sources])
         self.weights = weights / weights.sum()
 
@@ -69,17 +70,32 @@ class Crops:
     def crop(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Return one (11, crop, crop) crop of bands and the (3, crop, crop) of its targets, all in [0, 1]."""
         settings = self.settings
-        which = rng.choice(len(self.sources), p=self.weights)
-        one = self.sources[which].examples[rng.choice(len(self.often[which]), p=self.often[which])]
+        which, index = self.some(rng)
+        one = self.sources[which].examples[index]
         with_mul = rng.random() >= settings.without_mul
         image = one.image if with_mul else one.image[:3]
         image, targets = warped(image, one.targets, settings.crop, rng, settings.variety)
+        if rng.random() < 0.4 * settings.variety:
+            other, number = self.some(rng)
+            (mean, std), (new_mean, new_std) = self.looks[which][index], self.looks[other][number]
+            image[:3] = ((image[:3] - mean) / std * new_std + new_mean).clamp(0, 1)
         if len(image) == 3:
             mul = image.new_zeros(8, *image.shape[1:])
             if with_mul and self.guess is not None:
                 mul = guessed_mul(self.guess, image)
             image = torch.cat([image, mul])
         return image, targets
+
+    def some(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Return the number of a source, drawn by its weight, and of one of its examples, drawn by its area."""
+        which = rng.choice(len(self.sources), p=self.weights)
+        return which, rng.choice(len(self.often[which]), p=self.often[which])
+
+
+def look_of(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and standard deviation of the red, green and blue of (C, H, W) bands, (3, 1, 1) each."""
+    rgb = image[:3].float()
+    return rgb.mean(dim=(1, 2), keepdim=True), rgb.std(dim=(1, 2), keepdim=True).clamp(min=1e-2)
 
 
 def groups_with_room(mine: np.ndarray, others: np.ndarray, rng: np.random.Generator) -> np.ndarray:
