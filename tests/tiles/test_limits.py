@@ -69,6 +69,22 @@ def test_the_rule_is_the_one_that_is_written_down():
         assert (low[0], high[0]) == (min(wild, 0), max(wild, 1000))
 
 
+def test_black_pixels_are_left_out_where_others_begin_above_them():
+    values = np.array([[20, 60, 40]]) + np.arange(100_000)[:, None] % 961  # up to 980, 1020 and 1000
+    rest = values.min(axis=0), values.max(axis=0)
+    few, many = values.copy(), values.copy()
+    few[:10], many[:11] = 0, 0  # as many as a ten-thousandth, and one more
+    with pytest.warns(UserWarning, match="channel: 0 to 980, 0 .* 20 to 980, 60 to 1020, 40 to 1000 is what"):
+        np.testing.assert_array_equal(limits_of([few], len(few), "it"), rest)
+    with pytest.warns(UserWarning, match="is what is scaled"):
+        np.testing.assert_array_equal(limits_of(np.array_split(few, 7), len(few), "it"), rest)
+    dark_in_one = values.copy()
+    dark_in_one[:10, 1] = 0  # a colour, and none that no sensor sees
+    for block, low in ((many, 0), (dark_in_one, (20, 0, 40)), (np.maximum(few.astype(int) - 12, 0), 0), (0 * few, 0)):
+        with warns_nothing():
+            np.testing.assert_array_equal(limits_of([block], len(block), "it")[0], np.broadcast_to(low, 3))
+
+
 @contextmanager
 def warns_nothing():
     """Fail on any warning inside."""

@@ -72,7 +72,9 @@ function table(test, threshold) {
 }
 
 /** @type {(p: number, limit: number) => boolean} */
-const above = (p, limit) => p > limit, below = (p, limit) => p < limit;
+const above = (p, limit) => p > limit;
+/** @type {(p: number, limit: number) => boolean} */
+const below = (p, limit) => p < limit;
 
 /** The least of the 256 values whose probability is above a threshold, 256 where none is. @param {number} threshold */
 function leastAbove(threshold) {

@@ -17,7 +17,9 @@ function render({ model, el }) {
   const across = model.get("across"), unit = across === "distance" ? ", pixels" : "";
   const right = LEFT + borders.length * CELL, width = right + 12 + BAR + 44, height = TOP + seeds.length * CELL + BOTTOM;
   /** @type {(index: number) => number} */
-  const x = (border) => LEFT + border * CELL, y = (seed) => TOP + (seeds.length - 1 - seed) * CELL;
+  const x = (border) => LEFT + border * CELL;
+  /** @type {(index: number) => number} */
+  const y = (seed) => TOP + (seeds.length - 1 - seed) * CELL;
   const grid = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, tabindex: 0, role: "application" });
   const told = element("output", { className: "tnv2-heatmap-told" });
   told.setAttribute("aria-live", "polite");

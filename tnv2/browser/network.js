@@ -12,23 +12,43 @@ const MEAN = [0.485, 0.456, 0.406], DEVIATION = [0.229, 0.224, 0.225]; // ImageN
 const MUL_SCALE = 2047; // 11-bit counts
 const METRES = 0.3, NEAR = 0.2; // a pixel that the network knows, and the share of it that may differ
 const HALVINGS = 32, SIZE = 1280, OVERLAP = 448, RAMP = 64; // tnv2/network/windows.py says why
-const FEW = 10000, LONE = 2; // tnv2/tiles/limits.py says why
+const FEW = 10000, LONE = 2, BLACK = 0.05; // tnv2/tiles/limits.py says why
+
+/** @param {number[]} values */
+const last = (values) => values[values.length - 1];
 
 /** What of each of three channels becomes 0 and 1, and whether a few pixels far from all others were left out.
  * @param {Bands} bands @returns {Limits} */
 export function limitsOf({ rgb, valid }) {
   const few = Math.max(1, Math.floor(valid.length / FEW));
-  const found = [0, 1, 2].map((channel) => {
-    const counts = new Uint32Array(rgb instanceof Uint8Array ? 256 : 65536);
-    let total = 0;
-    for (let i = 0; i < valid.length; i++) if (valid[i]) { counts[rgb[3 * i + channel]]++; total++; }
-    if (!total) return { low: 0, high: 0, alone: false };
-    const lowest = [], highest = [];
-    for (let value = 0, seen = 0; seen <= few && value < counts.length; value++) if (counts[value]) { lowest.push(value); seen += counts[value]; }
-    for (let value = counts.length - 1, seen = 0; seen <= few && value >= 0; value--) if (counts[value]) { highest.push(value); seen += counts[value]; }
-    const first = lowest[lowest.length - 1], last = highest[highest.length - 1]; // of the rest
-    const reach = LONE * (last > first ? last - first : Infinity);
-    const low = lowest.find((value) => value >= last - reach) ?? first, high = highest.find((value) => value <= first + reach) ?? last;
+  let total = 0, blacks = 0;
+  const counted = [0, 1, 2].map(() => new Uint32Array(rgb instanceof Uint8Array ? 256 : 65536));
+  for (let i = 0; i < valid.length; i++) if (valid[i]) {
+    for (let channel = 0; channel < 3; channel++) counted[channel][rgb[3 * i + channel]]++;
+    total++;
+    if (!(rgb[3 * i] | rgb[3 * i + 1] | rgb[3 * i + 2])) blacks++;
+  }
+  if (!total) return { low: [0, 0, 0], high: [0, 0, 0], alone: false };
+  /** The values of a channel's few least pixels, or greatest, and of one more. @param {Uint32Array} counts @param {boolean} least */
+  const ends = (counts, least) => {
+    const values = [];
+    for (let i = 0, seen = 0; seen <= few && i < counts.length; i++) {
+      const value = least ? i : counts.length - 1 - i;
+      if (counts[value]) { values.push(value); seen += counts[value]; }
+    }
+    return values;
+  };
+  const extremes = counted.map((counts) => ({ lowest: ends(counts, true), highest: ends(counts, false) }));
+  counted.forEach((counts) => counts[0] -= blacks);
+  const lit = counted.map((counts) => ends(counts, true));
+  const asides = blacks > 0 && blacks <= few && lit.some((lowest, i) => {
+    const end = last(extremes[i].highest);
+    return lowest[0] > BLACK * end && end > last(lowest);
+  });
+  const found = extremes.map(({ lowest, highest }, i) => {
+    const dark = asides ? lit[i] : lowest, first = last(dark), end = last(highest); // of the rest
+    const reach = LONE * (end > first ? end - first : Infinity);
+    const low = dark.find((value) => value >= end - reach) ?? first, high = highest.find((value) => value <= first + reach) ?? end;
     return { low, high, alone: low !== lowest[0] || high !== highest[0] };
   });
   return { low: found.map(({ low }) => low), high: found.map(({ high }) => high), alone: found.some(({ alone }) => alone) };

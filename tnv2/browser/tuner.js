@@ -75,14 +75,14 @@ function renderTile({ model, el, kept }) {
   });
   const /** @type {(...pixel: Place) => number} */ idAt = (row, column) => space.labels[(row + 1) * space.stride + 1 + column];
 
-  /** @param {typeof space} space @param {ReturnType<typeof thresholdsOf>} limits */
-  const make = (space, limits) => {
-    label(space, building, border, limits);
+  /** @param {typeof space} on @param {ReturnType<typeof thresholdsOf>} limits */
+  const make = (on, limits) => {
+    label(on, building, border, limits);
     const edits = model.get("edits");
-    const bare = truth && edits.length ? match(space, truth) : null;
-    const mended = edits.length ? mend(space, edits) : null;
-    const score = truth && match(space, truth);
-    return { bare, mended, score, codes: truth && score && statuses(space, truth, score) };
+    const bare = truth && edits.length ? match(on, truth) : null;
+    const mended = edits.length ? mend(on, edits) : null;
+    const score = truth && match(on, truth);
+    return { bare, mended, score, codes: truth && score && statuses(on, truth, score) };
   };
   const compute = () => { ({ bare, mended, score, codes } = make(space, thresholdsOf(model))); };
   const /** @type {(from: typeof space, fates: typeof codes, pixels: Uint32Array, show: string) => void} */ drawOn = (from, fates, pixels, show) => {
