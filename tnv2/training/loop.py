@@ -25,7 +25,7 @@ from .team import left_alone, mean_of_team, place_in_team, shared
 from .widening import widened
 
 # What goes with the mini network: the best of a sweep over pictures that its training set aside and scenes of other seeds.
-THRESHOLDS = Thresholds(mask=0.6, seed=0.7, border=0.3, min_area=160)
+THRESHOLDS = Thresholds(mask=0.6, seed=0.6, border=0.5, min_area=160)
 KEPT = 100, 180  # steps and seconds between checkpoints, whichever are over first
 PAUSE = 60  # seconds, the most that a step counts for by the clock: a computer may sleep, or a training be halted
 
