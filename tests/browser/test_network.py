@@ -44,16 +44,18 @@ def image(rng, kind, height=90, width=130):
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("contrast", ["low", "high", "none"])
 @pytest.mark.parametrize(
     "lone", [[], [(3, 3, 255)], [(5, 7, 0), (50, 60, 1)], [(5, 7, 0)], [(5, 7, 0), (9, 9, 0)]],
     ids=["none", "high", "low", "black", "blacks"],
 )  # fmt: skip
-def test_limits_are_those_of_python(page, kind, wide, lone):
+def test_limits_are_those_of_python(page, kind, contrast, lone):
     rng = np.random.default_rng(1)
     pixels = image(rng, kind)
-    if wide:
+    if contrast == "high":
         pixels[::2] //= 4  # so that 0 is black, and not far from all others
+    if contrast == "none":
+        pixels[:] = 120
     for row, column, value in lone:
         pixels[row, column] = value * (1 if kind == np.uint8 or value < 255 else 255)
     valid = rng.random(pixels.shape[:2]) > 0.1
@@ -61,13 +63,14 @@ def test_limits_are_those_of_python(page, kind, wide, lone):
         valid[row, column] = True
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", ".*of the pixels are")  # which the page leaves alone as well, and does not tell
         low, high = limits_of([pixels[valid]], valid.size, "tile")
     found = page.evaluate(
         "([rgb, valid]) => network.limitsOf({rgb: unpacked(rgb), valid: unpacked(valid)})",
         [sent(pixels), sent(valid.astype(np.uint8))],
     )
     assert (found["low"], found["high"]) == (low.tolist(), high.tolist())
-    assert found["alone"] == any("is what is scaled" in str(each.message) for each in told)
+    assert found["alone"] == bool(told)
 
 
 @pytest.mark.parametrize("metres", [0.15, 0.25, 0.37, 0.5, 1.2])

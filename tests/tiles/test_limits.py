@@ -80,7 +80,8 @@ def test_black_pixels_are_left_out_where_others_begin_above_them():
         np.testing.assert_array_equal(limits_of(np.array_split(few, 7), len(few), "it"), rest)
     dark_in_one = values.copy()
     dark_in_one[:10, 1] = 0  # a colour, and none that no sensor sees
-    for block, low in ((many, 0), (dark_in_one, (20, 0, 40)), (np.maximum(few.astype(int) - 12, 0), 0), (0 * few, 0)):
+    begins_low, one_colour = np.maximum(few - 12, 0), np.where(few > 0, 1000, 0)
+    for block, low in ((many, 0), (dark_in_one, (20, 0, 40)), (begins_low, 0), (one_colour, 0), (0 * few, 0)):
         with warns_nothing():
             np.testing.assert_array_equal(limits_of([block], len(block), "it")[0], np.broadcast_to(low, 3))
 

@@ -41,12 +41,12 @@ export function limitsOf({ rgb, valid }) {
   const extremes = counted.map((counts) => ({ lowest: ends(counts, true), highest: ends(counts, false) }));
   counted.forEach((counts) => counts[0] -= blacks);
   const lit = counted.map((counts) => ends(counts, true));
-  const asides = blacks > 0 && blacks <= few && lit.some((lowest, i) => {
+  const unseen = blacks > 0 && blacks <= few && lit.some((lowest, i) => {
     const end = last(extremes[i].highest);
     return lowest[0] > BLACK * end && end > last(lowest);
   });
   const found = extremes.map(({ lowest, highest }, i) => {
-    const dark = asides ? lit[i] : lowest, first = last(dark), end = last(highest); // of the rest
+    const dark = unseen ? lit[i] : lowest, first = last(dark), end = last(highest); // of the rest
     const reach = LONE * (end > first ? end - first : Infinity);
     const low = dark.find((value) => value >= end - reach) ?? first, high = highest.find((value) => value <= first + reach) ?? end;
     return { low, high, alone: low !== lowest[0] || high !== highest[0] };

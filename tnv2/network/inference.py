@@ -24,7 +24,7 @@ MUL_SCALE = 2047.0  # 11-bit counts
 METRES = 0.3  # a pixel of SpaceNet's tiles
 NEAR = 0.2  # of METRES: what differs by less is taken as it is, as SpaceNet's own pixels in degrees are
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-NARROW = 32  # channels of the first convolution, below which bfloat16 moves single pixels by up to 0.5
+NARROW = 32  # channels of the first convolution, below which bfloat16 moves single pixels by 0.2 to 0.5
 BATCH = {"cuda": 8}  # windows, or tiles, that a kind of device looks at together; others at one
 
 

@@ -8,9 +8,9 @@ value that is not alone, what lies beyond counts as that, and a UserWarning says
 so clean ones stay as they are to the bit. One value that more pixels share is not left out, because it may be what was
 seen; where it is as far away, a UserWarning names it.
 
-Pixels that are 0 in every channel are left out as well, at most a ten-thousandth of all, where in some channel the others
-begin above BLACK of the greatest. No sensor sees such a pixel there, and one of them would move the black point of each
-channel by as much as it lies away from it, and with it the colour of the whole picture.
+Pixels that are 0 in every channel, at most a ten-thousandth of all, are left out and named as well where some channel of
+the others has a width and begins above BLACK of its greatest value. No sensor sees such a pixel there, and one of them would
+move the black point of each channel by another amount, and so the colour of the whole picture.
 """
 
 import warnings
@@ -46,8 +46,7 @@ def limits_of(blocks: Iterable[np.ndarray], pixels: int, what: str) -> Limits:
         return np.zeros(high.shape[1]), np.zeros(high.shape[1])
     black_too = least(np.concatenate([np.zeros((min(blacks, few + 1), high.shape[1]), high.dtype), low]), few)
     ends = np.stack([black_too.min(axis=0), high.max(axis=0)])
-    begins_above = len(low) and (low.min(axis=0) > BLACK * high.min(axis=0)) & (high.min(axis=0) > low.max(axis=0))
-    if not (0 < blacks <= few and np.any(begins_above)):
+    if not (0 < blacks <= few and len(low) and begins_above_black(low, high)):
         low = black_too
     first, last = low.max(axis=0).astype(float), high.min(axis=0).astype(float)  # of the rest
     reach = LONE * np.where(last > first, last - first, np.inf)
@@ -64,6 +63,12 @@ def limits_of(blocks: Iterable[np.ndarray], pixels: int, what: str) -> Limits:
         )
     warn_of_many(np.concatenate(samples), limits, what)
     return limits[0], limits[1]
+
+
+def begins_above_black(low: np.ndarray, high: np.ndarray) -> bool:
+    """Return whether some channel, whose (N, C) least and greatest values these are, has a width and begins above BLACK."""
+    end = high.min(axis=0)
+    return bool(((low.min(axis=0) > BLACK * end) & (low.max(axis=0) < end)).any())
 
 
 def warn_of_many(sample: np.ndarray, limits: np.ndarray, what: str) -> None:

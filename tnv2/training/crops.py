@@ -15,6 +15,7 @@ from .settings import Settings
 
 AROUND = 10  # px of ground that go with a building where it is pasted, more than half the way to its border's reach
 LARGEST = 1.6  # the most that a crop is scaled by, up or down, at variety 1
+LOOKS = 0.4  # how often a crop takes the look of another picture, at variety 1
 
 
 class Crops:
@@ -75,7 +76,7 @@ class Crops:
         with_mul = rng.random() >= settings.without_mul
         image = one.image if with_mul else one.image[:3]
         image, targets = warped(image, one.targets, settings.crop, rng, settings.variety)
-        if rng.random() < 0.4 * settings.variety:
+        if rng.random() < LOOKS * settings.variety:
             other, number = self.some(rng)
             (mean, std), (new_mean, new_std) = self.looks[which][index], self.looks[other][number]
             image[:3] = ((image[:3] - mean) / std * new_std + new_mean).clamp(0, 1)
@@ -93,7 +94,11 @@ class Crops:
 
 
 def look_of(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and standard deviation of the red, green and blue of (C, H, W) bands, (3, 1, 1) each."""
+    """Return mean and standard deviation of the red, green and blue of (C, H, W) bands, (3, 1, 1) each.
+
+    Given those of another picture it looks like that (Reinhard et al., "Color Transfer between Images", IEEE CG&A 2001; they
+    do it in another colour space).
+    """
     rgb = image[:3].float()
     return rgb.mean(dim=(1, 2), keepdim=True), rgb.std(dim=(1, 2), keepdim=True).clamp(min=1e-2)
 
