@@ -63,7 +63,7 @@ def test_limits_are_those_of_python(page, kind, contrast, lone):
         valid[row, column] = True
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        warnings.filterwarnings("ignore", ".*of the pixels are")  # which the page leaves alone as well, and does not tell
+        warnings.filterwarnings("ignore", ".*of the pixels are")  # a test of its own, below
         low, high = limits_of([pixels[valid]], valid.size, "tile")
     found = page.evaluate(
         "([rgb, valid]) => network.limitsOf({rgb: unpacked(rgb), valid: unpacked(valid)})",
@@ -71,6 +71,26 @@ def test_limits_are_those_of_python(page, kind, contrast, lone):
     )
     assert (found["low"], found["high"]) == (low.tolist(), high.tolist())
     assert found["alone"] == bool(told)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("value", "told"), [(20, 0), (0, 1), (255, 1), (110, 0)], ids=["near", "black", "white", "among"])
+def test_a_far_value_of_many_pixels_is_named_as_in_python(page, kind, value, told):
+    pixels = np.random.default_rng(4).integers(90, 130, (90, 130, 3)).astype(kind)
+    pixels[:40, :, 1] = value
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        limits_of([pixels.reshape(-1, 3)], pixels[..., 0].size, "tile")
+    found = page.evaluate(
+        "([rgb, valid]) => network.limitsOf({rgb: unpacked(rgb), valid: unpacked(valid)})",
+        [sent(pixels), sent(np.ones(pixels.shape[:2], np.uint8))],
+    )["shared"]
+    assert len(warned) == told
+    if told:
+        words = f"{found['share']:.1%} of the pixels are {found['value']} in a channel, all others {found['first']} to "
+        assert f"{words}{found['final']}, which" in str(warned[0].message)
+    else:
+        assert found is None
 
 
 @pytest.mark.parametrize("metres", [0.15, 0.25, 0.37, 0.5, 1.2])

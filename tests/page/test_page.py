@@ -465,6 +465,20 @@ def test_says_what_it_does_not_know_of_a_place(fresh, tmp_path):
     assert "names no place" in told
 
 
+def test_a_forgotten_no_data_value_is_named_as_in_python(fresh, model, tmp_path):
+    pixels = scene()
+    pixels[:40] = 65535
+    with rasterio.open(
+        path := tmp_path / "border.tif", "w", driver="GTiff", height=192, width=224, count=3, dtype="uint16"
+    ) as file:
+        file.write(np.moveaxis(pixels, 2, 0))
+    with pytest.warns(UserWarning, match="20.8% of the pixels are 65535") as warned:
+        predict(model, read_tile(path))
+    told = next(str(each.message) for each in warned if "65535" in str(each.message))
+    words = told[told.index("20.8%") : told.index(" If 65535")]
+    assert any(words in each for each in fresh.drop(path))
+
+
 def test_hostile_names_and_contents_stay_data(fresh, tmp_path):
     trap = "<img src=x onerror=document.title='trapped'>"
     tile = written(tmp_path / f"{trap}.tif", crs="EPSG:32611")

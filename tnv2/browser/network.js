@@ -4,7 +4,8 @@
 
 /** Numbers of an image, pixel by pixel with `bands` each. @typedef {Uint8Array | Uint16Array | Float32Array} Numbers */
 /** @typedef {{ height: number, width: number, rgb: Numbers, mul: Numbers | null, valid: Uint8Array }} Bands */
-/** @typedef {{ low: number[], high: number[], alone: boolean }} Limits */
+/** @typedef {{ value: number, share: number, first: number, final: number }} Shared a value of many pixels, far from the others' */
+/** @typedef {{ low: number[], high: number[], alone: boolean, shared: Shared | null }} Limits */
 /** Takes (channels, height, width) numbers to (2, height, width) probabilities.
  * @typedef {(bands: Float32Array, height: number, width: number) => Promise<Float32Array>} Look */
 
@@ -17,7 +18,15 @@ const FEW = 10000, LONE = 2, BLACK = 0.05; // tnv2/tiles/limits.py says why
 /** @param {number[]} values */
 const last = (values) => values[values.length - 1];
 
-/** What of each of three channels becomes 0 and 1, and whether a few pixels far from all others were left out.
+/** A limit of a channel as Shared, null where it is not far. @param {Uint32Array} counts @param {number} total @param {number} value */
+function sharedLimit(counts, total, value) {
+  let first = Infinity, final = -Infinity; // of the others
+  for (let i = 0; i < counts.length; i++) if (counts[i] && i !== value) { first = Math.min(first, i); final = i; }
+  const width = final - first, far = Math.max(Math.abs(value - first), Math.abs(value - final)) > (1 + LONE) * width;
+  return width > 0 && far ? { value, share: counts[value] / total, first, final } : null;
+}
+
+/** What of each of three channels becomes 0 and 1, whether a few pixels far from all others were left out, and what is not.
  * @param {Bands} bands @returns {Limits} */
 export function limitsOf({ rgb, valid }) {
   const few = Math.max(1, Math.floor(valid.length / FEW));
@@ -28,7 +37,7 @@ export function limitsOf({ rgb, valid }) {
     total++;
     if (!(rgb[3 * i] | rgb[3 * i + 1] | rgb[3 * i + 2])) blacks++;
   }
-  if (!total) return { low: [0, 0, 0], high: [0, 0, 0], alone: false };
+  if (!total) return { low: [0, 0, 0], high: [0, 0, 0], alone: false, shared: null };
   /** The values of a channel's few least pixels, or greatest, and of one more. @param {Uint32Array} counts @param {boolean} least */
   const ends = (counts, least) => {
     const values = [];
@@ -41,6 +50,7 @@ export function limitsOf({ rgb, valid }) {
   const extremes = counted.map((counts) => ({ lowest: ends(counts, true), highest: ends(counts, false) }));
   counted.forEach((counts) => counts[0] -= blacks);
   const lit = counted.map((counts) => ends(counts, true));
+  counted.forEach((counts) => counts[0] += blacks);
   const unseen = blacks > 0 && blacks <= few && lit.some((lowest, i) => {
     const end = last(extremes[i].highest);
     return lowest[0] > BLACK * end && end > last(lowest);
@@ -51,7 +61,9 @@ export function limitsOf({ rgb, valid }) {
     const low = dark.find((value) => value >= end - reach) ?? first, high = highest.find((value) => value <= first + reach) ?? end;
     return { low, high, alone: low !== lowest[0] || high !== highest[0] };
   });
-  return { low: found.map(({ low }) => low), high: found.map(({ high }) => high), alone: found.some(({ alone }) => alone) };
+  const low = found.map((each) => each.low), high = found.map((each) => each.high);
+  const shared = [low, high].flatMap((limits) => limits.map((limit, i) => sharedLimit(counted[i], total, limit)));
+  return { low, high, alone: found.some(({ alone }) => alone), shared: shared.find((each) => each) ?? null };
 }
 
 /** The size of a scene in the pixels that the network knows: its own where these are about as wide, or nobody knows.

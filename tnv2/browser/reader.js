@@ -123,6 +123,11 @@ async function readTile(opened, openedMul) {
   }
   const bands = { height, width, rgb: rgb.pixels, mul, valid }, limits = limitsOf(bands);
   if (limits.alone) note(`${file} has a few pixels far from all others; they are left out where its colours are scaled.`);
+  if (limits.shared) {
+    const { value, share, first, final } = limits.shared;
+    note(`${file}: ${(100 * share).toFixed(1)}% of the pixels are ${value} in a channel, all others ${first} to ${final}, which leaves ` +
+      `these little of the scale. If ${value} is no-data, say so in the file.`);
+  }
   const began = performance.now();
   const { building, border } = await predictMaps(bands, limits, pixelSize(place, height, width), channels, look, async (done, total) => {
     tell({ kind: "progress", name, done, total, seconds: (performance.now() - began) / 1000 });
