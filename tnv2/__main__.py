@@ -17,7 +17,7 @@ HELP = f"""commands:
                  what follows goes to JupyterLab: tnv2 lab --no-browser --port 8890
   tnv2 page [FILE.html] [WEIGHTS]
                  write {PAGE}, or FILE.html: the network and the tuner as one page for people without Python;
-                 WEIGHTS are "mini" or a file's path"""
+                 WEIGHTS are "mini", "small" or a file's path"""
 
 
 def main() -> int | str:

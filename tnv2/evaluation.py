@@ -55,7 +55,7 @@ def main() -> None:
     """Print the table of a folder of labelled tiles: python -m tnv2.evaluation FOLDER --weights published"""
     parser = argparse.ArgumentParser(prog="python -m tnv2.evaluation", description=main.__doc__)
     parser.add_argument("folder", help="labelled SpaceNet tiles, in either of their layouts, one city or several")
-    parser.add_argument("--weights", default="mini", help='"mini", "published" or a file')
+    parser.add_argument("--weights", default="mini", help='"mini", "small", "published" or a file')
     arguments = parser.parse_args()
     print(evaluate(arguments.folder, arguments.weights).to_string(float_format="{:.3f}".format, na_rep="-"))
 

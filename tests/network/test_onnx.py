@@ -89,7 +89,10 @@ def test_many_images_at_once_are_each_ones(files):
 
 
 @pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("settings", [{}, {"width": 16, "is_deconv": True}, {"num_input_channels": 3, "num_filters": 16}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"width": 16, "is_deconv": True}, {"num_input_channels": 3, "num_filters": 16}, {"num_filters": 4, "groups": 2}],
+)
 def test_any_of_our_networks(tmp_path, settings, half):
     model = network(**settings)
     tile = crop(96, 128)

@@ -72,6 +72,7 @@ def test_abn_is_batch_norm_with_a_positive_scale_and_a_leak():
         {"num_input_channels": 3},
         {"num_classes": 1},
         {"width": 6},
+        {"groups": 2},
         {"is_deconv": True, "num_filters": 5, "num_input_channels": 8, "num_classes": 3, "width": 3},
     ],
     ids=str,
@@ -95,3 +96,22 @@ def test_refuses_sizes_that_do_not_halve_five_times():
 def test_refuses_a_width_of_nothing():
     with pytest.raises(ValueError, match="width is 0"):
         TernausNetV2(width=0)
+
+
+@pytest.mark.parametrize("is_deconv", [False, True])
+def test_groups_read_nothing_of_each_other_and_add_up(is_deconv):
+    torch.manual_seed(0)
+    model = TernausNetV2(num_filters=3, width=6, is_deconv=is_deconv, groups=3).eval()
+    x = torch.randn(1, 11, 64, 32)
+    parts = model.parts()
+    assert [part.settings["width"] for part in parts] == [2, 2, 2]
+    with torch.inference_mode():
+        torch.testing.assert_close(model(x), sum(part(x) for part in parts), rtol=1e-4, atol=1e-5)
+        first = parts[0](x)
+        model.conv1.conv1.weight[2:] = 0
+        torch.testing.assert_close(model.parts()[0](x), first, rtol=0, atol=0)
+
+
+def test_refuses_groups_that_sizes_cannot_be_shared_out_among():
+    with pytest.raises(ValueError, match="width 4 and num_filters 3 must be multiples of groups, 2"):
+        TernausNetV2(width=4, num_filters=3, groups=2)

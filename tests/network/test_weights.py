@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from server import HTML, XML, answer, cut, reset, stall
 
 from tnv2 import TernausNetV2, Thresholds, load_model
-from tnv2.network.weights import save_model
+from tnv2.network.weights import place_of, save_model
 
 NORMS = ("bn1.", "bn2.")
 
@@ -60,7 +60,9 @@ def test_reads_plain_and_wrapped_state_dicts(tmp_path, model, wrap):
     assert_same(load_model(tmp_path / "a.pt", device="cpu"), model)
 
 
-@pytest.mark.parametrize("settings", [{"is_deconv": True}, {"num_input_channels": 3}, {"num_classes": 1, "num_filters": 5}])
+@pytest.mark.parametrize(
+    "settings", [{"is_deconv": True}, {"num_input_channels": 3}, {"num_classes": 1, "num_filters": 5}, {"groups": 2}]
+)
 def test_sizes_are_read_off_the_tensors(tmp_path, settings):
     model = TernausNetV2(**({"width": 4, "num_filters": 2} | settings))
     save_file(model.state_dict(), tmp_path / "a.safetensors")
@@ -83,6 +85,14 @@ def test_mini_is_in_the_box_and_small():
     assert model.copes_without_mul
     assert isinstance(model.thresholds, Thresholds)
     assert sum(parameter.numel() for parameter in model.parameters()) == 1_299_642
+
+
+def test_small_is_in_the_box_with_two_groups():
+    model = load_model("small", device="cpu")
+    assert (model.settings["width"], model.settings["num_filters"], model.settings["groups"]) == (16, 16, 2)
+    assert model.copes_without_mul
+    assert model.thresholds == load_model(device="cpu").thresholds
+    assert place_of("small").stat().st_size <= 9e6
 
 
 @pytest.fixture
@@ -215,7 +225,7 @@ def test_the_link_is_one_that_gdown_takes_for_google_drive(gdown):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(FileNotFoundError, match=r"no weights at maxi.*'mini' or 'published'"):
+    with pytest.raises(FileNotFoundError, match=r"no weights at maxi.*'mini', 'small', 'published'"):
         load_model("maxi")
 
 

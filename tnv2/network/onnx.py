@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def write_onnx(model: TernausNetV2 | PathLike, path: PathLike, half: bool = Fals
     bands, maps = (3, ["building"]) if deepness else (channels, ["building", "border"])
     with torch.inference_mode():
         x = graph.standardised("bands") if deepness else "bands"
-        graph("Sigmoid", logits(graph, model, x, bands, len(maps)), name="maps")
+        answers = [logits(graph, part, x, bands, len(maps)) for part in model.parts()]
+        graph("Sigmoid", reduce(partial(graph, "Add"), answers), name="maps")
     metadata = {"tnv2": card(model, bands, maps, deepness)} | (for_deepness(model) if deepness else {})
     with replacing(path) as part:
         part.write_bytes(graph.file(shape, len(maps), metadata))

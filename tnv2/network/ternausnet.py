@@ -5,6 +5,7 @@ CVPR Workshops 2018. Module names follow the published checkpoint, so its keys f
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -40,15 +41,16 @@ class ABN(nn.BatchNorm2d):
 class ResidualBlock(nn.Module):
     """Pre-activation residual block: norm, 3x3 convolution, norm, 3x3 convolution, plus the (projected) input."""
 
-    def __init__(self, in_channels: int, channels: tuple[int, int], norm_act: NormAct) -> None:
+    def __init__(self, in_channels: int, channels: tuple[int, int], norm_act: NormAct, groups: int) -> None:
         super().__init__()
         middle, out_channels = channels
         self.bn1 = norm_act(in_channels)
         self.convs = nn.Sequential()
-        self.convs.add_module("conv1", nn.Conv2d(in_channels, middle, 3, padding=1, bias=False))
+        self.convs.add_module("conv1", nn.Conv2d(in_channels, middle, 3, padding=1, bias=False, groups=groups))
         self.convs.add_module("bn2", norm_act(middle))
-        self.convs.add_module("conv2", nn.Conv2d(middle, out_channels, 3, padding=1, bias=False))
-        self.proj_conv = nn.Conv2d(in_channels, out_channels, 1, bias=False) if in_channels != out_channels else None
+        self.convs.add_module("conv2", nn.Conv2d(middle, out_channels, 3, padding=1, bias=False, groups=groups))
+        changes = in_channels != out_channels
+        self.proj_conv = nn.Conv2d(in_channels, out_channels, 1, bias=False, groups=groups) if changes else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.proj_conv is not None:
@@ -61,9 +63,9 @@ class ResidualBlock(nn.Module):
 class ConvRelu(nn.Module):
     """3x3 convolution, then ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, groups: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, groups=groups)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.relu(self.conv(x), inplace=True)
@@ -72,14 +74,15 @@ class ConvRelu(nn.Module):
 class DecoderBlock(nn.Module):
     """Double the resolution: nearest neighbour and two convolutions, or a convolution and a 4x4 deconvolution."""
 
-    def __init__(self, in_channels: int, middle: int, out_channels: int, is_deconv: bool) -> None:
+    def __init__(self, in_channels: int, middle: int, out_channels: int, is_deconv: bool, groups: int) -> None:
         super().__init__()
+        first = ConvRelu(in_channels, middle, groups)
         if is_deconv:
-            deconvolution = nn.ConvTranspose2d(middle, out_channels, 4, stride=2, padding=1)
-            self.block = nn.Sequential(ConvRelu(in_channels, middle), deconvolution, nn.ReLU(inplace=True))
+            deconvolution = nn.ConvTranspose2d(middle, out_channels, 4, stride=2, padding=1, groups=groups)
+            self.block = nn.Sequential(first, deconvolution, nn.ReLU(inplace=True))
         else:
             upsample = nn.Upsample(scale_factor=2, mode="nearest")
-            self.block = nn.Sequential(upsample, ConvRelu(in_channels, middle), ConvRelu(middle, out_channels))
+            self.block = nn.Sequential(upsample, first, ConvRelu(middle, out_channels, groups))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.block(x)
@@ -95,6 +98,8 @@ class TernausNetV2(nn.Module):
     is_deconv : upsample by 4x4 deconvolution instead of nearest neighbour.
     num_input_channels : input bands; 11 are RGB and the 8 multispectral ones.
     width : channels of the first convolution; the encoder stages have 2, 4, 8 and (8, 16) times as many.
+    groups : parts of all channels, of which none reads another's (grouped convolutions: Krizhevsky, Sutskever and Hinton,
+        NIPS 2012), of a half, a third, ... of the sizes above; all read all bands, and their logits add up.
     norm_act : class of norm + activation, called with a channel count: ``ABN``, or ``inplace_abn.InPlaceABN``.
 
     What ``load_model`` gives has ``thresholds``, the recommended ones; ``copes_without_mul``, whether it was trained without
@@ -113,32 +118,38 @@ class TernausNetV2(nn.Module):
         num_input_channels: int = 11,
         width: int = 64,
         norm_act: NormAct = ABN,
+        groups: int = 1,
     ) -> None:
         super().__init__()
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "num_classes": num_classes,
             "num_filters": num_filters,
             "is_deconv": is_deconv,
             "num_input_channels": num_input_channels,
             "width": width,
+            "groups": groups,
         }
         for name, value in self.settings.items():
             if value < 1 and name != "is_deconv":
                 raise ValueError(f"{name} is {value}; it must be 1 or more. Leave it out for the published network's value.")
+        if width % groups or num_filters % groups:
+            raise ValueError(
+                f"width {width} and num_filters {num_filters} must be multiples of groups, {groups}. Pass such."
+            )
         w, f = width, num_filters
         self.pool = nn.MaxPool2d(2, 2)
         self.conv1 = nn.Sequential()
         self.conv1.add_module("conv1", nn.Conv2d(num_input_channels, w, 3, padding=1, bias=False))
-        self.conv2 = residual_stage(STAGES["conv2"], w, (2 * w, 2 * w), norm_act)
-        self.conv3 = residual_stage(STAGES["conv3"], 2 * w, (4 * w, 4 * w), norm_act)
-        self.conv4 = residual_stage(STAGES["conv4"], 4 * w, (8 * w, 8 * w), norm_act)
-        self.conv5 = residual_stage(STAGES["conv5"], 8 * w, (8 * w, 16 * w), norm_act)
-        self.center = DecoderBlock(16 * w, 8 * f, 8 * f, is_deconv)
-        self.dec5 = DecoderBlock(16 * w + 8 * f, 8 * f, 8 * f, is_deconv)
-        self.dec4 = DecoderBlock(8 * w + 8 * f, 8 * f, 8 * f, is_deconv)
-        self.dec3 = DecoderBlock(4 * w + 8 * f, 2 * f, 2 * f, is_deconv)
-        self.dec2 = DecoderBlock(2 * w + 2 * f, 2 * f, f, is_deconv)
-        self.dec1 = ConvRelu(w + f, f)
+        self.conv2 = residual_stage(STAGES["conv2"], w, (2 * w, 2 * w), norm_act, groups)
+        self.conv3 = residual_stage(STAGES["conv3"], 2 * w, (4 * w, 4 * w), norm_act, groups)
+        self.conv4 = residual_stage(STAGES["conv4"], 4 * w, (8 * w, 8 * w), norm_act, groups)
+        self.conv5 = residual_stage(STAGES["conv5"], 8 * w, (8 * w, 16 * w), norm_act, groups)
+        self.center = DecoderBlock(16 * w, 8 * f, 8 * f, is_deconv, groups)
+        self.dec5 = DecoderBlock(16 * w + 8 * f, 8 * f, 8 * f, is_deconv, groups)
+        self.dec4 = DecoderBlock(8 * w + 8 * f, 8 * f, 8 * f, is_deconv, groups)
+        self.dec3 = DecoderBlock(4 * w + 8 * f, 2 * f, 2 * f, is_deconv, groups)
+        self.dec2 = DecoderBlock(2 * w + 2 * f, 2 * f, f, is_deconv, groups)
+        self.dec1 = ConvRelu(w + f, f, groups)
         self.final = nn.Conv2d(f, num_classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -154,18 +165,40 @@ class TernausNetV2(nn.Module):
         conv4 = self.conv4(self.pool(conv3))  # (N, 8 width, H/8, W/8)
         conv5 = self.conv5(self.pool(conv4))  # (N, 16 width, H/16, W/16)
         center = self.center(self.pool(conv5))  # (N, 8 filters, H/16, W/16), by way of H/32
-        dec5 = self.dec5(torch.cat([center, conv5], 1))  # (N, 8 filters, H/8, W/8)
-        dec4 = self.dec4(torch.cat([dec5, conv4], 1))  # (N, 8 filters, H/4, W/4)
-        dec3 = self.dec3(torch.cat([dec4, conv3], 1))  # (N, 2 filters, H/2, W/2)
-        dec2 = self.dec2(torch.cat([dec3, conv2], 1))  # (N, filters, H, W)
-        dec1 = self.dec1(torch.cat([dec2, conv1], 1))  # (N, filters, H, W)
+        dec5 = self.dec5(self.beside(center, conv5))  # (N, 8 filters, H/8, W/8)
+        dec4 = self.dec4(self.beside(dec5, conv4))  # (N, 8 filters, H/4, W/4)
+        dec3 = self.dec3(self.beside(dec4, conv3))  # (N, 2 filters, H/2, W/2)
+        dec2 = self.dec2(self.beside(dec3, conv2))  # (N, filters, H, W)
+        dec1 = self.dec1(self.beside(dec2, conv1))  # (N, filters, H, W)
         return self.final(dec1)  # (N, num_classes, H, W)
 
+    def beside(self, below: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        """Return the channels of two images (N, C, H, W), each group's together."""
+        if (groups := self.settings["groups"]) == 1:
+            return torch.cat([below, skip], 1)
+        return torch.cat([each.unflatten(1, (groups, -1)) for each in (below, skip)], 2).flatten(1, 2)
 
-def residual_stage(blocks: int, in_channels: int, channels: tuple[int, int], norm_act: NormAct) -> nn.Sequential:
+    def parts(self) -> list["TernausNetV2"]:
+        """Return the groups as networks, with ABN, of views of this one's tensors, whose logits add up to its own."""
+        sizes, groups = self.settings, self.settings["groups"]
+        few = {name: sizes[name] // groups for name in ("width", "num_filters")}
+        state, found = self.state_dict(), []
+        for i, weight in enumerate(state["final.weight"].chunk(groups, dim=1)):
+            own = {"final.weight": weight, "final.bias": state["final.bias"] / groups}
+            own |= {key: each.chunk(groups)[i] if each.ndim else each for key, each in state.items() if key not in own}
+            with torch.device("meta"):
+                part = TernausNetV2(**sizes | few | {"groups": 1})
+            part.load_state_dict(own, assign=True)
+            found.append(part.eval())
+        return found
+
+
+def residual_stage(
+    blocks: int, in_channels: int, channels: tuple[int, int], norm_act: NormAct, groups: int
+) -> nn.Sequential:
     """Return ``blocks`` residual blocks in a row, named block1, block2, ...; only the first changes the channel count."""
     stage = nn.Sequential()
     for i in range(blocks):
-        stage.add_module(f"block{i + 1}", ResidualBlock(in_channels, channels, norm_act))
+        stage.add_module(f"block{i + 1}", ResidualBlock(in_channels, channels, norm_act, groups))
         in_channels = channels[-1]
     return stage

@@ -63,7 +63,7 @@ def save_page(path: PathLike, model: TernausNetV2 | PathLike = "mini") -> None:
         "policy": POLICY.format(digest=base64.b64encode(hashlib.sha256(module.encode()).digest()).decode()),
         "css": source("page.css") + source("tuner.css"),
         "name": html.escape(name or "without a name"),
-        "about": source("mini.html" if name == "mini" else "other.html"),
+        "about": source("ours.html" if name in ("mini", "small") else "other.html"),
         "size": f"{sum(each.numel() for each in model.parameters()) / 1e6:.1f}",
         "licences": licences(),
         "version": html.escape(version()),

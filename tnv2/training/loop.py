@@ -85,9 +85,10 @@ def train(
     if settings.batch % size:
         raise ValueError(f"a batch of {settings.batch} crops cannot be shared out among {size} processes. Pass a multiple.")
     crops = crops_of(replace(settings, batch=settings.batch // size), tiles, pictures, sources, place)
-    model = TernausNetV2(width=settings.width, num_filters=settings.num_filters, norm_act=norm_act)
-    if start is not None:
-        start = widened(start, settings.width, settings.num_filters)
+    start = start and widened(start, settings.width, settings.num_filters)
+    groups = start.settings["groups"] if start else 1
+    model = TernausNetV2(width=settings.width, num_filters=settings.num_filters, norm_act=norm_act, groups=groups)
+    if start:
         model.load_state_dict(start.state_dict())
     model = placed(model, place).train()
     averaged = copy.deepcopy(model)

@@ -40,8 +40,9 @@ def logits(model, dtype=torch.float32, shape=(1, 64, 96)):
         {"width": 4, "num_filters": 2},
         {"width": 3, "num_filters": 5, "num_input_channels": 3, "num_classes": 1},
         {"width": 16, "num_filters": 8, "is_deconv": True},
+        {"width": 16, "num_filters": 16, "groups": 2},
     ],
-    ids=["full", "narrow", "odd", "deconvolution"],
+    ids=["full", "narrow", "odd", "deconvolution", "groups"],
 )
 def test_float32_logits_are_the_networks(settings):
     came, expected = logits(network(**settings))

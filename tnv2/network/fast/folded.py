@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from ..ternausnet import ABN, STAGES, ResidualBlock, TernausNetV2
 from .convolutions import Step, Strips, doubled, doubled_weights, winograd, winograd_weights
 
-# network: (what its tensors were, Folded)
-READY: WeakKeyDictionary[TernausNetV2, tuple[object, "Folded"]] = WeakKeyDictionary()
+# network: (what its tensors were, what its groups' Foldeds make together)
+READY: WeakKeyDictionary[TernausNetV2, tuple[object, Step]] = WeakKeyDictionary()
 
 
 def folded(model: TernausNetV2, dtype: torch.dtype) -> Step:
@@ -27,7 +27,8 @@ def folded(model: TernausNetV2, dtype: torch.dtype) -> Step:
     state = fingerprint(model, dtype)
     if state is None or model not in READY or READY[model][0] != state:
         with torch.inference_mode():
-            READY[model] = state, Folded(model, dtype)
+            parts = [Folded(part, dtype) for part in model.parts()]
+            READY[model] = state, parts[0] if len(parts) == 1 else lambda x: torch.stack([part(x) for part in parts]).sum(0)
     return READY[model][1]
 
 
