@@ -98,9 +98,9 @@ class TernausNetV2(nn.Module):
     is_deconv : upsample by 4x4 deconvolution instead of nearest neighbour.
     num_input_channels : input bands; 11 are RGB and the 8 multispectral ones.
     width : channels of the first convolution; the encoder stages have 2, 4, 8 and (8, 16) times as many.
-    groups : parts of all channels, of which none reads another's (grouped convolutions: Krizhevsky, Sutskever and Hinton,
-        NIPS 2012), of a half, a third, ... of the sizes above; all read all bands, and their logits add up.
     norm_act : class of norm + activation, called with a channel count: ``ABN``, or ``inplace_abn.InPlaceABN``.
+    groups : parts of all channels, of which none reads another's (grouped convolutions: Krizhevsky, Sutskever and Hinton,
+        NIPS 2012), of a half, a third, ... of the width and num_filters; all read all bands, and their logits add up.
 
     What ``load_model`` gives has ``thresholds``, the recommended ones; ``copes_without_mul``, whether it was trained without
     MUL bands too; and ``origin``, of which file it is.
