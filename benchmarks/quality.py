@@ -150,7 +150,7 @@ def sets_at(shared, aside):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", nargs="+", default=["mini"], help="names or files that load_model knows")
+    parser.add_argument("--weights", nargs="+", default=["mini", "small"], help="names or files that load_model knows")
     parser.add_argument("--shared", type=Path, default=NEAR, help="folder with data/AOI_2_Vegas/ and more/MANIFEST.csv")
     parser.add_argument("--also", nargs="*", default=[], metavar="TITLE=FILE", help="other weights to put beside them")
     parser.add_argument("--aside", action="store_true", help="score what is set aside of the training split, to choose by")
