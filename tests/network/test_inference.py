@@ -147,11 +147,13 @@ def test_mul_does_no_harm_on_the_real_crop_that_has_it(mini, shared):
     assert with_mul.f1 >= without.f1 - 0.02, (with_mul, without)
 
 
-def test_finds_the_buildings_of_every_style_of_scene(mini):
+@pytest.mark.parametrize("name", ["mini", "small"])
+def test_finds_the_buildings_of_every_style_of_scene(name):
     """Training draws its scenes from seed 10,000 on; the sample tiles are 1 to 4."""
+    model = load_model(name, device="cpu")
     for t in sample_tiles():
         for each in (t, t.replace(mul=None)):
-            found = match(t.truth, label_instances(predict(mini, each), mini.thresholds))
+            found = match(t.truth, label_instances(predict(model, each), model.thresholds))
             assert found.f1 >= 0.8, (t.name, found)
 
 

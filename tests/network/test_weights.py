@@ -95,6 +95,16 @@ def test_small_is_in_the_box_with_two_groups():
     assert place_of("small").stat().st_size <= 9e6
 
 
+def test_the_first_group_of_small_is_mini():
+    """As its card says: of the mean of two networks' logits, mini's half."""
+    mini, first = load_model(device="cpu"), load_model("small", device="cpu").parts()[0]
+    x = torch.randn(1, 11, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected, came = mini(x) / 2, first(x)
+    shift = came.mean((0, 2, 3), keepdim=True) - expected.mean((0, 2, 3), keepdim=True)  # both groups share the bias
+    torch.testing.assert_close(came - shift, expected, rtol=1e-4, atol=1e-3)
+
+
 @pytest.fixture
 def drive(server, model, tmp_path, monkeypatch):
     """A server that has a small checkpoint where the published one is looked for, and an empty folder for it."""

@@ -28,7 +28,7 @@ def folded(model: TernausNetV2, dtype: torch.dtype) -> Step:
     if state is None or model not in READY or READY[model][0] != state:
         with torch.inference_mode():
             parts = [Folded(part, dtype) for part in model.parts()]
-            READY[model] = state, parts[0] if len(parts) == 1 else lambda x: torch.stack([part(x) for part in parts]).sum(0)
+            READY[model] = state, lambda x: torch.stack([part(x) for part in parts]).sum(0)
     return READY[model][1]
 
 
