@@ -38,19 +38,18 @@ export function limitsOf({ rgb, valid }) {
     if (!(rgb[3 * i] | rgb[3 * i + 1] | rgb[3 * i + 2])) blacks++;
   }
   if (!total) return { low: [0, 0, 0], high: [0, 0, 0], alone: false, shared: null };
-  /** The values of a channel's few least pixels, or greatest, and of one more. @param {Uint32Array} counts @param {boolean} least */
-  const ends = (counts, least) => {
+  /** The values of a channel's few least pixels, or greatest, and of one more, leaving out so many that are 0.
+   * @param {Uint32Array} counts @param {boolean} least @param {number} without */
+  const ends = (counts, least, without = 0) => {
     const values = [];
     for (let i = 0, seen = 0; seen <= few && i < counts.length; i++) {
-      const value = least ? i : counts.length - 1 - i;
-      if (counts[value]) { values.push(value); seen += counts[value]; }
+      const value = least ? i : counts.length - 1 - i, count = counts[value] - (value ? 0 : without);
+      if (count) { values.push(value); seen += count; }
     }
     return values;
   };
   const extremes = counted.map((counts) => ({ lowest: ends(counts, true), highest: ends(counts, false) }));
-  counted.forEach((counts) => counts[0] -= blacks);
-  const lit = counted.map((counts) => ends(counts, true));
-  counted.forEach((counts) => counts[0] += blacks);
+  const lit = counted.map((counts) => ends(counts, true, blacks));
   const unseen = blacks > 0 && blacks <= few && lit.some((lowest, i) => {
     const end = last(extremes[i].highest);
     return lowest[0] > BLACK * end && end > last(lowest);
