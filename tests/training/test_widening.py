@@ -87,3 +87,11 @@ def test_training_goes_on_from_a_network_with_groups(narrow, monkeypatch):
     )
     assert model.settings == start.settings
     torch.testing.assert_close(model.dec4.block[1].conv.weight, start.dec4.block[1].conv.weight, rtol=1e-3, atol=1e-3)
+
+
+def test_a_checkpoint_of_a_network_with_groups_is_no_other_ones(narrow, tmp_path, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    settings = Settings(width=4, num_filters=2, steps=1, batch=1, crop=32, scenes=1)
+    train(settings, start=joined(narrow, narrow), device="cpu", checkpoint=tmp_path / "net.checkpoint")
+    with pytest.raises(ValueError, match="is of a network with other weights than this one"):
+        train(settings, device="cpu", checkpoint=tmp_path / "net.checkpoint")

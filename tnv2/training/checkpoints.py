@@ -27,6 +27,12 @@ def restore(checkpoint: PathLike | None, settings: Settings, state: dict[str, Pa
         raise ValueError(
             f"{checkpoint} was written with other settings: {record['settings']}. Train with those, or remove the file."
         )
-    for name, thing in state.items():
-        thing.load_state_dict(record[name])
+    try:
+        for name, thing in state.items():
+            thing.load_state_dict(record[name])
+    except RuntimeError as error:  # one with groups has the same Settings as one without
+        raise ValueError(
+            f"{checkpoint} is of a network with other weights than this one. Start from the network that it started from, "
+            "or remove the file."
+        ) from error
     return record["step"], record["seconds"]
